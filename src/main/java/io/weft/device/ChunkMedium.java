@@ -1,0 +1,128 @@
+package io.weft.device;
+
+import io.weft.base.ChunkKey;
+import io.weft.base.ChunkMetadata;
+import io.weft.base.DeviceException;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * The one door to the bytes on the device. All alignment, full-count checks, naming and publication
+ * happen behind it; whoever calls sees chunks, payload offsets and {@link DeviceException}s.
+ *
+ * <p>Every method may block for as long as the kernel likes and is called on I/O threads only. All
+ * are thread-safe. Memory handed in is read or written only during the call.
+ */
+public interface ChunkMedium extends AutoCloseable {
+
+  MediumInfo info();
+
+  /** What a chunk of this payload length takes on the device, block rounding included. */
+  long physicalBytes(long payloadLength);
+
+  /** Stores a whole chunk in one go: for payloads of at most one piece. */
+  void store(
+      ChunkAddress address, ChunkMetadata metadata, MemorySegment payload, IoScratch scratch)
+      throws DeviceException;
+
+  /** Begins a store that is written piece by piece, under a staging name that lookups never see. */
+  ChunkWrite beginStore(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+      throws DeviceException;
+
+  /**
+   * Loads and verifies a whole chunk in one go: for payloads of at most one piece.
+   *
+   * @param target at least {@code payloadLength} bytes; the chunk's bytes stand at its start. Where
+   *     it is aligned and long enough for whole blocks, bytes beyond the payload may be overwritten
+   * @throws DeviceException NOT_FOUND where the file is gone, CORRUPT where length, key, generation
+   *     or checksum are not the expected ones
+   */
+  void load(ChunkAddress address, MemorySegment target, long payloadLength, IoScratch scratch)
+      throws DeviceException;
+
+  /** Begins a load that is read piece by piece; opens the file and verifies its block. */
+  ChunkRead beginLoad(ChunkAddress address, long payloadLength, IoScratch scratch)
+      throws DeviceException;
+
+  /** The self-describing block of a chunk, verified against its address. */
+  ChunkBlock block(ChunkAddress address, IoScratch scratch) throws DeviceException;
+
+  /** Removes the chunk of exactly this generation. Returns whether it was there. */
+  boolean delete(ChunkAddress address) throws DeviceException;
+
+  /** Gives the chunk another expiry time, atomically and without touching its bytes. */
+  void changeExpiry(ChunkAddress address, long expiresAtMillis) throws DeviceException;
+
+  /**
+   * Moves the chunk's file out of the way for a person to look at. Returns the bytes that it goes on
+   * taking there; 0 where the file was gone.
+   */
+  long quarantine(ChunkAddress address) throws DeviceException;
+
+  /** Removes the oldest quarantined files until at most this much is left. Returns what is left. */
+  long pruneQuarantine(long keepBytes) throws DeviceException;
+
+  /**
+   * Walks the whole medium after a start: removes staging leftovers, verifies every block against its
+   * file's name and length, moves what does not verify to quarantine, leaves foreign files and later
+   * format versions alone, and hands the rest over in batches of at most 1,024, one call at a time.
+   * Of several generations of one key all are handed over; the receiver decides.
+   */
+  ScanReport scan(int threads, BatchSink sink) throws DeviceException;
+
+  /** Where {@link #scan} hands over what it found. May block, to slow the scan down. */
+  @FunctionalInterface
+  interface BatchSink {
+    void found(List<FoundChunk> batch);
+  }
+
+  /** The snapshot of the index on this medium. */
+  SnapshotStore snapshots();
+
+  /** What the filesystem says it has. */
+  FilesystemSpace space() throws DeviceException;
+
+  /** Writes, reads back and compares one block through the same path as chunks: the health probe. */
+  void probe() throws DeviceException;
+
+  /** Closes every descriptor, the directory's lock included. Idempotent. */
+  @Override
+  void close();
+
+  /** Which file: key and generation, and the expiry time that its name carries. */
+  record ChunkAddress(ChunkKey key, long generation, long expiresAtMillis) {}
+
+  /** A store in pieces. Pieces do not overlap, come in any order and from any thread. */
+  interface ChunkWrite {
+    /**
+     * Writes {@code piece} at this payload offset (a multiple of {@link MediumInfo#blockBytes()}).
+     */
+    void write(long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException;
+
+    /** Writes the block, syncs as the durability mode says, and renames into place. Once. */
+    void publish(IoScratch scratch) throws DeviceException;
+
+    /** Removes the staging file. Instead of, or after a failed, {@link #publish}. Idempotent. */
+    void abandon();
+  }
+
+  /** A load in pieces. Pieces do not overlap, come in any order and from any thread. */
+  interface ChunkRead {
+    /**
+     * Reads the payload bytes from this offset (a multiple of {@link MediumInfo#blockBytes()}) into
+     * {@code piece}.
+     *
+     * @param spareBytes how many bytes after {@code piece} the memory's owner lets be overwritten, so
+     *     that a whole last block may go there directly. {@code piece} itself may be longer-lived
+     *     memory: only the segment's bytes and the spare ones are touched
+     */
+    void read(long payloadOffset, MemorySegment piece, long spareBytes, IoScratch scratch)
+        throws DeviceException;
+
+    /** Compares the checksum of all that was read with the block's. CORRUPT where they differ. */
+    void verify() throws DeviceException;
+
+    /** Closes the file. Idempotent. */
+    void close();
+  }
+}

@@ -1,0 +1,41 @@
+package io.weft.device;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The aligned memory of one I/O thread: one block for self-describing blocks and a bounce area for
+ * payload memory that O_DIRECT cannot take as it is (on the heap, misaligned, or of an odd length).
+ * Used by one operation at a time.
+ */
+public final class IoScratch implements AutoCloseable {
+  /** The alignment of everything here: no supported device asks for more. */
+  public static final int ALIGNMENT = 4096;
+
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment block = arena.allocate(ALIGNMENT, ALIGNMENT);
+  private final MemorySegment bounce;
+
+  /**
+   * @param pieceBytes the longest payload piece that will go through the bounce area
+   */
+  public IoScratch(long pieceBytes) {
+    long rounded = (pieceBytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    bounce = arena.allocate(Math.max(rounded, ALIGNMENT), ALIGNMENT);
+  }
+
+  /** One block, for the self-describing block. */
+  public MemorySegment block() {
+    return block;
+  }
+
+  /** The bounce area: at least one piece, rounded up to whole blocks. */
+  public MemorySegment bounce() {
+    return bounce;
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}
