@@ -21,8 +21,7 @@ public interface ChunkMedium extends AutoCloseable {
   long physicalBytes(long payloadLength);
 
   /** Stores a whole chunk in one go: for payloads of at most one piece. */
-  void store(
-      ChunkAddress address, ChunkMetadata metadata, MemorySegment payload, IoScratch scratch)
+  void store(ChunkAddress address, ChunkMetadata metadata, MemorySegment payload, IoScratch scratch)
       throws DeviceException;
 
   /** Begins a store that is written piece by piece, under a staging name that lookups never see. */
@@ -54,8 +53,8 @@ public interface ChunkMedium extends AutoCloseable {
   void changeExpiry(ChunkAddress address, long expiresAtMillis) throws DeviceException;
 
   /**
-   * Moves the chunk's file out of the way for a person to look at. Returns the bytes that it goes on
-   * taking there; 0 where the file was gone.
+   * Moves the chunk's file out of the way for a person to look at. Returns the bytes that it goes
+   * on taking there; 0 where the file was gone.
    */
   long quarantine(ChunkAddress address) throws DeviceException;
 
@@ -63,10 +62,10 @@ public interface ChunkMedium extends AutoCloseable {
   long pruneQuarantine(long keepBytes) throws DeviceException;
 
   /**
-   * Walks the whole medium after a start: removes staging leftovers, verifies every block against its
-   * file's name and length, moves what does not verify to quarantine, leaves foreign files and later
-   * format versions alone, and hands the rest over in batches of at most 1,024, one call at a time.
-   * Of several generations of one key all are handed over; the receiver decides.
+   * Walks the whole medium after a start: removes staging leftovers, verifies every block against
+   * its file's name and length, moves what does not verify to quarantine, leaves foreign files and
+   * later format versions alone, and hands the rest over in batches of at most 1,024, one call at a
+   * time. Of several generations of one key all are handed over; the receiver decides.
    */
   ScanReport scan(int threads, BatchSink sink) throws DeviceException;
 
@@ -82,7 +81,9 @@ public interface ChunkMedium extends AutoCloseable {
   /** What the filesystem says it has. */
   FilesystemSpace space() throws DeviceException;
 
-  /** Writes, reads back and compares one block through the same path as chunks: the health probe. */
+  /**
+   * Writes, reads back and compares one block through the same path as chunks: the health probe.
+   */
   void probe() throws DeviceException;
 
   /** Closes every descriptor, the directory's lock included. Idempotent. */
@@ -112,9 +113,9 @@ public interface ChunkMedium extends AutoCloseable {
      * Reads the payload bytes from this offset (a multiple of {@link MediumInfo#blockBytes()}) into
      * {@code piece}.
      *
-     * @param spareBytes how many bytes after {@code piece} the memory's owner lets be overwritten, so
-     *     that a whole last block may go there directly. {@code piece} itself may be longer-lived
-     *     memory: only the segment's bytes and the spare ones are touched
+     * @param spareBytes how many bytes after {@code piece} the memory's owner lets be overwritten,
+     *     so that a whole last block may go there directly. {@code piece} itself may be
+     *     longer-lived memory: only the segment's bytes and the spare ones are touched
      */
     void read(long payloadOffset, MemorySegment piece, long spareBytes, IoScratch scratch)
         throws DeviceException;

@@ -7,4 +7,7 @@ package io.weft.device;
  * @param hasMetadata whether its block carries metadata
  */
 public record FoundChunk(
-    ChunkMedium.ChunkAddress address, long payloadLength, long physicalBytes, boolean hasMetadata) {}
+    ChunkMedium.ChunkAddress address,
+    long payloadLength,
+    long physicalBytes,
+    boolean hasMetadata) {}

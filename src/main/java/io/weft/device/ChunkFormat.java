@@ -1,0 +1,156 @@
+package io.weft.device;
+
+import static io.weft.device.ChunkFormatException.Reason.BAD_CHECKSUM;
+import static io.weft.device.ChunkFormatException.Reason.BAD_FIELDS;
+import static io.weft.device.ChunkFormatException.Reason.BAD_MAGIC;
+import static io.weft.device.ChunkFormatException.Reason.LATER_VERSION;
+import static java.nio.charset.StandardCharsets.US_ASCII;
+
+import io.weft.base.ChunkKey;
+import io.weft.base.ChunkMetadata;
+import io.weft.base.Chunks;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/**
+ * The self-describing block at the start of every chunk, and the sizes that follow from it. {@code
+ * docs/format.md} owns the bytes; this class is their only reader and writer.
+ */
+public final class ChunkFormat {
+  /** The format that this program writes, and the latest that it reads. */
+  public static final int VERSION = 1;
+
+  /** The length of the self-describing block, and what payloads are padded to. */
+  public static final int BLOCK_BYTES = 4096;
+
+  static final ValueLayout.OfShort U16 =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  static final ValueLayout.OfInt U32 =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  static final ValueLayout.OfLong U64 =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  private static final byte[] MAGIC = "WEFTCHNK".getBytes(US_ASCII);
+  private static final int VERSION_AT = 8;
+  private static final int BLOCK_BYTES_AT = 12;
+  private static final int PAYLOAD_LENGTH_AT = 16;
+  private static final int GENERATION_AT = 24;
+  private static final int PAYLOAD_CRC_AT = 32;
+  private static final int KEY_LENGTH_AT = 36;
+  private static final int METADATA_LENGTH_AT = 38;
+  private static final int STORED_AT_AT = 40;
+  private static final int FLAGS_AT = 48;
+  private static final int RESERVED_AT = 52;
+  private static final int KEY_AT = 64;
+  private static final int BLOCK_CRC_AT = BLOCK_BYTES - 4;
+
+  private ChunkFormat() {}
+
+  /** How long the file of a chunk with this payload is: the block and the padded payload. */
+  public static long fileBytes(long payloadLength) {
+    return BLOCK_BYTES + roundUp(payloadLength);
+  }
+
+  static long roundUp(long length) {
+    return (length + BLOCK_BYTES - 1) & -BLOCK_BYTES;
+  }
+
+  static boolean isAligned(long addressOrLength) {
+    return (addressOrLength & (BLOCK_BYTES - 1)) == 0;
+  }
+
+  /** Writes the block over the first {@link #BLOCK_BYTES} of {@code target}. */
+  static void encode(ChunkBlock block, MemorySegment target) {
+    byte[] key = block.key().toBytes();
+    byte[] metadata = block.metadata().toBytes();
+    MemorySegment bytes = target.asSlice(0, BLOCK_BYTES);
+    bytes.fill((byte) 0);
+    MemorySegment.copy(MAGIC, 0, bytes, ValueLayout.JAVA_BYTE, 0, MAGIC.length);
+    bytes.set(U32, VERSION_AT, VERSION);
+    bytes.set(U32, BLOCK_BYTES_AT, BLOCK_BYTES);
+    bytes.set(U64, PAYLOAD_LENGTH_AT, block.payloadLength());
+    bytes.set(U64, GENERATION_AT, block.generation());
+    bytes.set(U32, PAYLOAD_CRC_AT, block.payloadCrc());
+    bytes.set(U16, KEY_LENGTH_AT, (short) key.length);
+    bytes.set(U16, METADATA_LENGTH_AT, (short) metadata.length);
+    bytes.set(U64, STORED_AT_AT, block.storedAtMillis());
+    bytes.set(U32, FLAGS_AT, 0);
+    MemorySegment.copy(key, 0, bytes, ValueLayout.JAVA_BYTE, KEY_AT, key.length);
+    MemorySegment.copy(
+        metadata, 0, bytes, ValueLayout.JAVA_BYTE, KEY_AT + key.length, metadata.length);
+    bytes.set(U32, BLOCK_CRC_AT, Crc32c.of(bytes.asSlice(0, BLOCK_CRC_AT)));
+  }
+
+  /**
+   * Reads a block.
+   *
+   * @param source at least {@link #BLOCK_BYTES} of native memory or of a byte array
+   */
+  public static ChunkBlock decode(MemorySegment source) throws ChunkFormatException {
+    MemorySegment bytes = source.asSlice(0, BLOCK_BYTES);
+    verify(bytes);
+    int keyLength = Short.toUnsignedInt(bytes.get(U16, KEY_LENGTH_AT));
+    int metadataLength = Short.toUnsignedInt(bytes.get(U16, METADATA_LENGTH_AT));
+    byte[] key = bytes.asSlice(KEY_AT, keyLength).toArray(ValueLayout.JAVA_BYTE);
+    byte[] metadata =
+        bytes.asSlice((long) KEY_AT + keyLength, metadataLength).toArray(ValueLayout.JAVA_BYTE);
+    return new ChunkBlock(
+        ChunkKey.of(key),
+        bytes.get(U64, GENERATION_AT),
+        bytes.get(U64, PAYLOAD_LENGTH_AT),
+        bytes.get(U32, PAYLOAD_CRC_AT),
+        ChunkMetadata.of(metadata),
+        bytes.get(U64, STORED_AT_AT));
+  }
+
+  /** Everything that can be said of a block without knowing which chunk it should be. */
+  private static void verify(MemorySegment bytes) throws ChunkFormatException {
+    for (int i = 0; i < MAGIC.length; i++) {
+      if (bytes.get(ValueLayout.JAVA_BYTE, i) != MAGIC[i]) {
+        throw new ChunkFormatException(BAD_MAGIC, "it does not begin with WEFTCHNK");
+      }
+    }
+    int stored = bytes.get(U32, BLOCK_CRC_AT);
+    int actual = Crc32c.of(bytes.asSlice(0, BLOCK_CRC_AT));
+    if (stored != actual) {
+      throw new ChunkFormatException(
+          BAD_CHECKSUM,
+          "the block's checksum is %08x, its bytes give %08x".formatted(stored, actual));
+    }
+    int version = bytes.get(U32, VERSION_AT);
+    if (Integer.compareUnsigned(version, VERSION) > 0) {
+      throw new ChunkFormatException(
+          LATER_VERSION,
+          "it is of format version %s, this program reads up to %d"
+              .formatted(Integer.toUnsignedString(version), VERSION));
+    }
+    int keyLength = Short.toUnsignedInt(bytes.get(U16, KEY_LENGTH_AT));
+    int metadataLength = Short.toUnsignedInt(bytes.get(U16, METADATA_LENGTH_AT));
+    long payloadLength = bytes.get(U64, PAYLOAD_LENGTH_AT);
+    require(version == VERSION, "version", version);
+    require(
+        bytes.get(U32, BLOCK_BYTES_AT) == BLOCK_BYTES,
+        "block length",
+        bytes.get(U32, BLOCK_BYTES_AT));
+    require(
+        payloadLength >= 0 && payloadLength <= Chunks.MAX_PAYLOAD_BYTES,
+        "payload length",
+        payloadLength);
+    require(
+        keyLength >= ChunkKey.MIN_BYTES && keyLength <= ChunkKey.MAX_BYTES,
+        "key length",
+        keyLength);
+    require(metadataLength <= ChunkMetadata.MAX_BYTES, "metadata length", metadataLength);
+    require(bytes.get(U32, FLAGS_AT) == 0, "flags", bytes.get(U32, FLAGS_AT));
+    for (int at = RESERVED_AT; at < KEY_AT; at += Integer.BYTES) {
+      require(bytes.get(U32, at) == 0, "reserved bytes", at);
+    }
+  }
+
+  private static void require(boolean right, String field, long value) throws ChunkFormatException {
+    if (!right) {
+      throw new ChunkFormatException(BAD_FIELDS, "its " + field + " cannot be " + value);
+    }
+  }
+}
