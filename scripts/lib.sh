@@ -56,7 +56,9 @@ weft_maven() {
       weft_die "Weft is built with Maven and found none: install it (Debian package maven)."
     fi
   fi
-  JAVA_HOME="$WEFT_JDK" mvn -B -ntp -f "$WEFT_HOME/pom.xml" "$@"
+  # Maven's own Guava uses Unsafe, too; without the flag its warnings lead every build's output.
+  JAVA_HOME="$WEFT_JDK" MAVEN_OPTS="--sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED ${MAVEN_OPTS:-}" \
+    mvn -B -ntp -f "$WEFT_HOME/pom.xml" "$@"
 }
 
 # Installs Debian packages by name; as root only.
@@ -70,4 +72,56 @@ weft_apt_install() {
     weft_die "could not install: $*"
   fi
   rm -f "$log"
+}
+
+# Sets WEFT_JAR; builds it first if it is older than what it is made from. Needs weft_find_jdk.
+weft_build() {
+  local stamp="$WEFT_BUILD/.built" begun log
+  mkdir -p "$WEFT_BUILD"
+  if ! weft_is_built; then
+    # Of two starts at once, the second waits for the first one's build.
+    exec 9>"$WEFT_BUILD/.lock"
+    if command -v flock >/dev/null; then
+      flock 9
+    fi
+    if ! weft_is_built; then
+      echo "building ..." >&2
+      begun="$(mktemp "$WEFT_BUILD/.begun.XXXXXX")"
+      log="$(mktemp "$WEFT_BUILD/.log.XXXXXX")"
+      if ! weft_maven -q -Dmaven.test.skip=true package >"$log" 2>&1 9>&-; then
+        cat "$log" >&2
+        rm -f "$begun" "$log"
+        weft_die "The build failed."
+      fi
+      rm -f "$log"
+      mv -f "$begun" "$stamp"
+    fi
+    exec 9>&-
+  fi
+  WEFT_JAR="$(weft_jar)"
+}
+
+# The newest jar, should an older version's still lie beside it.
+weft_jar() {
+  local jar newest=
+  for jar in "$WEFT_BUILD"/weft-*.jar; do
+    [[ -f "$jar" && ( -z "$newest" || "$jar" -nt "$newest" ) ]] && newest="$jar"
+  done
+  printf '%s' "$newest"
+}
+
+# Folders count too: a deleted file touches only the folder it was in.
+weft_is_built() {
+  local stamp="$WEFT_BUILD/.built"
+  [[ -f "$stamp" && -d "$WEFT_BUILD/lib" && -n "$(weft_jar)" ]] &&
+    [[ -z "$(find "$WEFT_HOME/pom.xml" "$WEFT_HOME/src/main" -newer "$stamp" -print -quit)" ]]
+}
+
+# Becomes the JVM that runs the command line. The jar's manifest names the jars it needs.
+weft_exec() {
+  local options=()
+  read -r -d '' -a options <<<"${JAVA_OPTS:-} ${WEFT_JAVA_OPTS:-}" || true
+  exec "$WEFT_JDK/bin/java" "@$WEFT_HOME/conf/jvm.options" \
+    "-Dlogback.configurationFile=$WEFT_HOME/conf/logback.xml" "-Dweft.home=$WEFT_HOME" \
+    ${options[@]+"${options[@]}"} -cp "$WEFT_JAR" io.weft.cli.Main "$@"
 }
