@@ -57,7 +57,8 @@ weft_maven() {
     fi
   fi
   # Maven's own Guava uses Unsafe, too; without the flag its warnings lead every build's output.
-  JAVA_HOME="$WEFT_JDK" MAVEN_OPTS="--sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED ${MAVEN_OPTS:-}" \
+  # noreset: else escape codes end up in files and in front of the next line.
+  JAVA_HOME="$WEFT_JDK" MAVEN_OPTS="-Djansi.noreset=true --sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED ${MAVEN_OPTS:-}" \
     mvn -B -ntp -f "$WEFT_HOME/pom.xml" "$@"
 }
 
