@@ -1,4 +1,6 @@
-/** Deterministic state machines: everything that decides, without actors, threads, I/O or a clock. */
+/**
+ * Deterministic state machines: everything that decides, without actors, threads, I/O or a clock.
+ */
 @NullMarked
 package io.weft.core;
 
