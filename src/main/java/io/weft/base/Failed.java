@@ -27,8 +27,7 @@ public record Failed(Cause cause, String detail, @Nullable DeviceException error
   }
 
   public static Failed device(DeviceException error) {
-    Cause cause =
-        error.kind() == DeviceException.Kind.NO_SPACE ? Cause.NO_SPACE : Cause.DEVICE;
+    Cause cause = error.kind() == DeviceException.Kind.NO_SPACE ? Cause.NO_SPACE : Cause.DEVICE;
     return new Failed(cause, String.valueOf(error.getMessage()), error);
   }
 }

@@ -16,8 +16,6 @@ public record Rejected(Reason reason, String detail)
     TOO_LARGE,
     /** The filesystem has less than the reserve free. */
     RESERVE,
-    /** The admission rule does not want the chunk. */
-    NOT_ADMITTED,
     /** The device is not attached and verified. */
     LINK_DOWN,
     /** The device failed too often; it is being probed. */
