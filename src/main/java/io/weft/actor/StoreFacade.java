@@ -15,7 +15,7 @@ import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
 import io.weft.base.ExpireOutcome;
 import io.weft.base.KeysOutcome;
-import io.weft.base.KeysPage;
+import io.weft.base.ListOutcome;
 import io.weft.base.LoadOutcome;
 import io.weft.base.StatOutcome;
 import io.weft.base.StoreOutcome;
@@ -115,14 +115,14 @@ final class StoreFacade implements ChunkStore {
   }
 
   @Override
-  public CompletionStage<KeysPage> list(String prefix, long cursor, int pageSize) {
-    return stage(
-        reply -> supervisor.tell(new StoreProtocol.ListKeys(prefix, cursor, pageSize, reply)));
+  public CompletionStage<ListOutcome> list(
+      String prefix, long cursor, int pageSize, Deadline deadline) {
+    return stage(reply -> requests.list(prefix, cursor, pageSize, deadline, reply));
   }
 
   @Override
   public CompletionStage<Usage> usage() {
-    return stage(reply -> supervisor.tell(new StoreProtocol.GetUsage(reply)));
+    return stage(requests::usage);
   }
 
   @Override

@@ -220,10 +220,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       case StoreProtocol.DeleteAll delete ->
           requests.deleteAll(delete.deadline(), delete.replyTo());
       case StoreProtocol.ListKeys list ->
-          send(
-              new IndexActor.ListSome(
-                  list.prefix(), list.cursor(), list.pageSize(), list.replyTo()));
-      case StoreProtocol.GetUsage get -> get.replyTo().reply(shared.usage);
+          requests.list(
+              list.prefix(), list.cursor(), list.pageSize(), list.deadline(), list.replyTo());
+      case StoreProtocol.GetUsage get -> requests.usage(get.replyTo());
       case StoreProtocol.GetStatus get -> get.replyTo().reply(status());
       case StoreProtocol.Subscribe subscribe -> onSubscribe(subscribe.subscriber());
       case StoreProtocol.Unsubscribe unsubscribe -> {
@@ -241,15 +240,6 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       case StoreProtocol.Shutdown shutdown -> onShutdown(shutdown.replyTo());
     }
     return this;
-  }
-
-  private void send(IndexActor.Request request) {
-    ActorRef<IndexActor.Command> serving = shared.index;
-    if (serving == null) {
-      hold(request);
-    } else {
-      serving.tell(request);
-    }
   }
 
   private void hold(IndexActor.Request request) {
