@@ -237,11 +237,7 @@ final class Requests {
   }
 
   void list(
-      String prefix,
-      long cursor,
-      int pageSize,
-      Deadline deadline,
-      ReplyTo<ListOutcome> replyTo) {
+      String prefix, long cursor, int pageSize, Deadline deadline, ReplyTo<ListOutcome> replyTo) {
     boolean refused =
         !this.<ListOutcome>admit(
             0,
@@ -249,8 +245,7 @@ final class Requests {
             failed -> failed,
             replyTo,
             () -> {},
-            admitted ->
-                send(new IndexActor.ListSome(prefix, cursor, pageSize, admitted::answer)));
+            admitted -> send(new IndexActor.ListSome(prefix, cursor, pageSize, admitted::answer)));
     if (refused) {
       replyTo.reply(refusal());
     }

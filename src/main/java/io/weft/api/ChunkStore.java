@@ -57,8 +57,7 @@ public interface ChunkStore extends AutoCloseable {
 
   CompletionStage<StoreProtocol.DeleteAllReply> deleteAll(Deadline deadline);
 
-  CompletionStage<ListOutcome> list(
-      String prefix, long cursor, int pageSize, Deadline deadline);
+  CompletionStage<ListOutcome> list(String prefix, long cursor, int pageSize, Deadline deadline);
 
   CompletionStage<Usage> usage();
 
