@@ -375,7 +375,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       actors.add(worker);
     }
     workerActors = actors;
-    workers = new WorkerPool(actors, io.queuePerWorker());
+    workers = new WorkerPool(actors, io.queuePerWorker(), io.pieceBytes());
   }
 
   private Lanes startLanes() {
@@ -542,6 +542,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     Failed failed = new Failed(Failed.Cause.CLOSED, why, null);
     shared.intake.close(failed);
     shared.intake.failAccepted(failed);
+    shared.jobs.giveUpAll(failed);
     held.clear();
     ActorRef<IndexActor.Command> serving = index;
     if (serving != null) {
@@ -612,9 +613,14 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     detail = snapshotProblem.isEmpty() ? "" : "closed without a clean snapshot: " + snapshotProblem;
     Failed closed = new Failed(Failed.Cause.CLOSED, "the store was closed", null);
     shared.intake.failAccepted(closed);
+    shared.jobs.giveUpAll(closed);
     Lanes running = lanes;
     if (running != null) {
       running.complete();
+    }
+    WorkerPool pool = workers;
+    if (pool != null) {
+      pool.close();
     }
     workerActors.forEach(worker -> worker.tell(new IoWorkerActor.Stop()));
     ActorRef<Object> self = getContext().getSelf();
