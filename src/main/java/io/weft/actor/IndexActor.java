@@ -180,6 +180,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private IndexActor(
       ActorContext<Command> context, TimerScheduler<Command> timers, Surroundings around) {
     super(context);
+    context.setLoggerName(IndexActor.class);
     this.around = around;
     this.lanes = around.lanes();
     StoreSettings settings = around.settings();

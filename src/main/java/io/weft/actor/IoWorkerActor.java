@@ -87,6 +87,7 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   private IoWorkerActor(
       ActorContext<Command> context, TimerScheduler<Command> timers, String name, Shared shared) {
     super(context);
+    context.setLoggerName(IoWorkerActor.class);
     this.name = name;
     this.shared = shared;
     this.thread = startThread();

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.Semaphore;
 import java.util.function.Predicate;
 import org.apache.pekko.actor.typed.ActorRef;
@@ -87,6 +88,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private final StoreFacade facade;
   private final Requests requests;
   private final Materializer materializer;
+  private final ExecutorService callbacks;
   private final ExecutorService blocking;
   private final ExecutorService probing;
   private final ActorRef<LinkActor.Command> link;
@@ -122,12 +124,19 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private StoreSupervisor(
       ActorContext<Object> context, TimerScheduler<Object> timers, Shared shared) {
     super(context);
+    context.setLoggerName(StoreSupervisor.class);
     this.timers = timers;
     this.shared = shared;
     this.settings = shared.settings;
     this.restarts =
         new Restarts(settings.io().restartsMax(), settings.io().restartsWindow(), shared.ticker);
     this.materializer = Materializer.createMaterializer(context);
+    this.callbacks =
+        new ForkJoinPool(
+            Runtime.getRuntime().availableProcessors(),
+            ForkJoinPool.defaultForkJoinWorkerThreadFactory,
+            null,
+            true);
     this.blocking = daemon("weft-blocking");
     this.probing = daemon("weft-probe");
     ActorRef<Object> self = context.getSelf();
@@ -136,10 +145,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
         new StoreFacade(
             shared,
             self.unsafeUpcast(),
-            context
-                .getSystem()
-                .dispatchers()
-                .lookup(DispatcherSelector.fromConfig("weft.reply-dispatcher")),
+            callbacks,
             new Requests(shared, true, request -> self.tell(new Held(request))));
     this.link =
         context.spawn(
@@ -645,6 +651,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     if (state != StoreStatus.State.CLOSED && open != null) {
       blocking.execute(open::close);
     }
+    callbacks.shutdown();
     blocking.shutdown();
     probing.shutdown();
     return this;

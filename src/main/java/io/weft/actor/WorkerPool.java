@@ -8,9 +8,9 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.apache.pekko.actor.typed.ActorRef;
 
 /**
- * The I/O workers as one: gives each piece to the worker that has the fewest. After {@link #close()},
- * what is left of a transfer runs on the I/O thread that brings its last piece back, so that files and
- * memory are given back even then.
+ * The I/O workers as one: gives each piece to the worker that has the fewest. After {@link
+ * #close()}, what is left of a transfer runs on the I/O thread that brings its last piece back, so
+ * that files and memory are given back even then.
  */
 final class WorkerPool implements PieceRunner {
   private final List<ActorRef<IoWorkerActor.Command>> workers;
@@ -20,8 +20,7 @@ final class WorkerPool implements PieceRunner {
   private volatile boolean closed;
   private int next;
 
-  WorkerPool(
-      List<ActorRef<IoWorkerActor.Command>> workers, int queuePerWorker, long pieceBytes) {
+  WorkerPool(List<ActorRef<IoWorkerActor.Command>> workers, int queuePerWorker, long pieceBytes) {
     this.pieceBytes = pieceBytes;
     this.workers = List.copyOf(workers);
     this.outstanding = new AtomicIntegerArray(workers.size());
