@@ -2,6 +2,7 @@ package io.weft.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.FileSystemException;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -70,7 +71,9 @@ public final class Main implements Callable<Integer> {
   private static int fail(Exception e, CommandLine command, ParseResult parsed) {
     PrintWriter err = command.getErr();
     String name = command.getCommandSpec().qualifiedName();
-    String message = e.getMessage() == null ? e.toString() : e.getMessage();
+    // The message of a file's exception is the file alone: its class says what happened to it.
+    String message =
+        e.getMessage() == null || e instanceof FileSystemException ? e.toString() : e.getMessage();
     err.println(command.getColorScheme().errorText(name + ": " + message));
     if (!(e instanceof IOException)) {
       e.printStackTrace(err);
