@@ -7,12 +7,12 @@ import java.nio.ByteBuffer;
 import java.util.function.Consumer;
 
 /**
- * The right to use one pooled, page-aligned, off-heap buffer. One owner at a time: handing a lease to
- * the store (in a store) or receiving one from it (in a load) moves the ownership, and the owner
+ * The right to use one pooled, page-aligned, off-heap buffer. One owner at a time: handing a lease
+ * to the store (in a store) or receiving one from it (in a load) moves the ownership, and the owner
  * releases it exactly once. A second release is a bug and throws.
  *
- * <p>The memory behind {@link #memory()} and {@link #buffer()} must not be touched after the release:
- * it may by then belong to another chunk.
+ * <p>The memory behind {@link #memory()} and {@link #buffer()} must not be touched after the
+ * release: it may by then belong to another chunk.
  */
 public final class BufferLease implements AutoCloseable {
   private static final VarHandle RELEASED;

@@ -29,8 +29,8 @@ public record ByteSize(long bytes) implements Comparable<ByteSize> {
   }
 
   /**
-   * Reads {@code 4096}, {@code 64k}, {@code 64KiB}, {@code 1.5 GiB}. Every unit is binary ({@code k}
-   * = {@code KB} = {@code KiB} = 1024), as storage tools of this field take it.
+   * Reads {@code 4096}, {@code 64k}, {@code 64KiB}, {@code 1.5 GiB}. Every unit is binary ({@code
+   * k} = {@code KB} = {@code KiB} = 1024), as storage tools of this field take it.
    *
    * @throws IllegalArgumentException where the text is no size, naming the text and the form
    */

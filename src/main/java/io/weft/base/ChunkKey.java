@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The name of a chunk: an opaque byte string of {@value #MIN_BYTES} to {@value #MAX_BYTES} bytes,
- * compared byte by byte. In practice the bytes are the UTF-8 text of an LMCache key; the store never
- * looks inside.
+ * compared byte by byte. In practice the bytes are the UTF-8 text of an LMCache key; the store
+ * never looks inside.
  *
  * <p>Immutable; the 64-bit hash is computed once, so a prebuilt key can be looked up many times
  * without touching its bytes until a match is confirmed.

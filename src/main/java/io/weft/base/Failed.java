@@ -4,7 +4,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The store took the request and could not do it. */
 public record Failed(Cause cause, String detail, @Nullable DeviceException error)
-    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome {
+    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome, ListOutcome {
 
   /** What stopped it. */
   public enum Cause {
@@ -27,8 +27,7 @@ public record Failed(Cause cause, String detail, @Nullable DeviceException error
   }
 
   public static Failed device(DeviceException error) {
-    Cause cause =
-        error.kind() == DeviceException.Kind.NO_SPACE ? Cause.NO_SPACE : Cause.DEVICE;
+    Cause cause = error.kind() == DeviceException.Kind.NO_SPACE ? Cause.NO_SPACE : Cause.DEVICE;
     return new Failed(cause, String.valueOf(error.getMessage()), error);
   }
 }

@@ -3,8 +3,8 @@ package io.weft.base;
 import java.util.BitSet;
 
 /**
- * What became of an operation on a list of keys: one bit a key, in the order of the request. Owned by
- * the receiver.
+ * What became of an operation on a list of keys: one bit a key, in the order of the request. Owned
+ * by the receiver.
  */
 public sealed interface KeysOutcome permits KeysOutcome.Done, Rejected, Failed {
 

@@ -2,7 +2,7 @@ package io.weft.base;
 
 /** The store did not take the request: nothing was done, nothing was lost, the caller may retry. */
 public record Rejected(Reason reason, String detail)
-    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome {
+    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome, ListOutcome {
 
   /** Why a request was not taken. */
   public enum Reason {
@@ -16,8 +16,6 @@ public record Rejected(Reason reason, String detail)
     TOO_LARGE,
     /** The filesystem has less than the reserve free. */
     RESERVE,
-    /** The admission rule does not want the chunk. */
-    NOT_ADMITTED,
     /** The device is not attached and verified. */
     LINK_DOWN,
     /** The device failed too often; it is being probed. */

@@ -18,8 +18,8 @@ public interface EvictionPolicy {
   /**
    * A chunk was published under this number.
    *
-   * @param keyHash {@link io.weft.base.ChunkKey#hash64()}, for policies that remember what they gave
-   *     up
+   * @param keyHash {@link io.weft.base.ChunkKey#hash64()}, for policies that remember what they
+   *     gave up
    * @param bytes what the chunk takes of the capacity
    */
   void add(int entry, long keyHash, long bytes);
@@ -27,7 +27,9 @@ public interface EvictionPolicy {
   /** The chunk was used: loaded, touched, or stored again. */
   void access(int entry);
 
-  /** The chunk is gone for another reason than eviction (deleted, expired, replaced, quarantined). */
+  /**
+   * The chunk is gone for another reason than eviction (deleted, expired, replaced, quarantined).
+   */
   void remove(int entry);
 
   /** Takes the next victim out of the policy; -1 where it holds none. */
@@ -43,8 +45,9 @@ public interface EvictionPolicy {
   int state(int entry);
 
   /**
-   * {@link #add} after a restart, with what {@link #state} said before it. Called in ascending order
-   * of the {@link #stamp}s of then. A state that the policy does not understand counts as fresh.
+   * {@link #add} after a restart, with what {@link #state} said before it. Called in ascending
+   * order of the {@link #stamp}s of then. A state that the policy does not understand counts as
+   * fresh.
    */
   void readmit(int entry, long keyHash, long bytes, int state);
 }

@@ -1,6 +1,6 @@
 package io.weft.device;
 
-import io.weft.base.ChunkKey;
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import java.lang.foreign.MemorySegment;
@@ -89,9 +89,6 @@ public interface ChunkMedium extends AutoCloseable {
   /** Closes every descriptor, the directory's lock included. Idempotent. */
   @Override
   void close();
-
-  /** Which file: key and generation, and the expiry time that its name carries. */
-  record ChunkAddress(ChunkKey key, long generation, long expiresAtMillis) {}
 
   /** A store in pieces. Pieces do not overlap, come in any order and from any thread. */
   interface ChunkWrite {

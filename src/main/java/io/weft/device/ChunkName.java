@@ -1,5 +1,6 @@
 package io.weft.device;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkKey;
 import io.weft.base.Chunks;
 import java.security.MessageDigest;
@@ -31,7 +32,7 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
   private static final HexFormat UPPER = HexFormat.of().withUpperCase();
 
   /** The file name of a chunk. */
-  static String of(ChunkMedium.ChunkAddress address) {
+  static String of(ChunkAddress address) {
     return of(address.key(), address.generation(), address.expiresAtMillis());
   }
 

@@ -1,5 +1,6 @@
 package io.weft.device;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.Chunks;
 import io.weft.base.DeviceException;
@@ -69,7 +70,7 @@ public final class FileLayout implements ChunkMedium {
    *     says which and what mends it
    */
   public static FileLayout open(FileLayoutSettings settings, Ticker ticker) throws DeviceException {
-    StoreDirectory store = StoreDirectory.open(settings.root(), settings.direct(), ticker);
+    StoreDirectory store = StoreDirectory.open(settings, ticker);
     return new FileLayout(store, settings.durability(), ticker);
   }
 

@@ -1,5 +1,6 @@
 package io.weft.device;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import io.weft.device.LeafDirectories.Leaf;
@@ -192,7 +193,7 @@ final class FileScan {
           chunks.increment();
           chunkBytes.add(block.payloadLength());
           return new FoundChunk(
-              new ChunkMedium.ChunkAddress(block.key(), block.generation(), name.expiresAtMillis()),
+              new ChunkAddress(block.key(), block.generation(), name.expiresAtMillis()),
               block.payloadLength(),
               physicalBytes,
               !block.metadata().equals(ChunkMetadata.EMPTY));

@@ -6,6 +6,7 @@ import static io.weft.device.ChunkFormat.U64;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkKey;
 import io.weft.base.DeviceException;
 import io.weft.base.DeviceException.Kind;
@@ -338,7 +339,7 @@ final class FileSnapshots implements SnapshotStore {
         }
         sink.accept(
             new SnapshotEntry(
-                new ChunkMedium.ChunkAddress(
+                new ChunkAddress(
                     ChunkKey.of(bytes, at + ENTRY_HEAD_BYTES, keyLength),
                     frame.get(U64, (long) at + ENTRY_GENERATION_AT),
                     frame.get(U64, (long) at + ENTRY_EXPIRES_AT)),

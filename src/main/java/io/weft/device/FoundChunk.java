@@ -1,5 +1,7 @@
 package io.weft.device;
 
+import io.weft.base.ChunkAddress;
+
 /**
  * One chunk that a scan found in order.
  *
@@ -7,7 +9,4 @@ package io.weft.device;
  * @param hasMetadata whether its block carries metadata
  */
 public record FoundChunk(
-    ChunkMedium.ChunkAddress address,
-    long payloadLength,
-    long physicalBytes,
-    boolean hasMetadata) {}
+    ChunkAddress address, long payloadLength, long physicalBytes, boolean hasMetadata) {}

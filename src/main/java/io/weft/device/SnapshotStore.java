@@ -1,5 +1,6 @@
 package io.weft.device;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.DeviceException;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -35,7 +36,7 @@ public interface SnapshotStore {
 
   /** One entry: the chunk and what the policy knew of it. */
   record SnapshotEntry(
-      ChunkMedium.ChunkAddress address,
+      ChunkAddress address,
       long payloadLength,
       boolean hasMetadata,
       int pins,

@@ -1,5 +1,6 @@
 package io.weft.device;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import io.weft.base.Durability;
@@ -11,7 +12,7 @@ import java.lang.foreign.MemorySegment;
  */
 final class StagedChunk implements ChunkMedium.ChunkWrite {
   private final FileLayout layout;
-  private final ChunkMedium.ChunkAddress address;
+  private final ChunkAddress address;
   private final ChunkMetadata metadata;
   private final long payloadLength;
   private final Directory directory;
@@ -34,7 +35,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
    */
   StagedChunk(
       FileLayout layout,
-      ChunkMedium.ChunkAddress address,
+      ChunkAddress address,
       ChunkMetadata metadata,
       long payloadLength,
       Directory directory,

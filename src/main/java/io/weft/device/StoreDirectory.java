@@ -88,12 +88,12 @@ final class StoreDirectory {
   }
 
   /** Opens the directory, makes a store of it if it is empty, and locks it. */
-  static StoreDirectory open(Path path, DirectIo direct, Ticker ticker) throws DeviceException {
+  static StoreDirectory open(FileLayoutSettings settings, Ticker ticker) throws DeviceException {
     String unsupported = Posix.unsupported();
     if (unsupported != null) {
-      throw refused(Kind.OTHER, path, unsupported);
+      throw refused(Kind.OTHER, settings.root(), unsupported);
     }
-    return new Opening(path, direct, ticker).open();
+    return new Opening(settings, ticker).open();
   }
 
   Path path() {
@@ -278,6 +278,7 @@ final class StoreDirectory {
   private static final class Opening {
     private final Path path;
     private final DirectIo direct;
+    private final String expectedDevice;
     private final Ticker ticker;
     private final String nonce = Long.toHexString(PATTERNS.nextLong());
     private @Nullable Directory root;
@@ -285,9 +286,10 @@ final class StoreDirectory {
     private @Nullable Directory quarantine;
     private int lockFd = -1;
 
-    Opening(Path path, DirectIo direct, Ticker ticker) {
-      this.path = path;
-      this.direct = direct;
+    Opening(FileLayoutSettings settings, Ticker ticker) {
+      this.path = settings.root();
+      this.direct = settings.direct();
+      this.expectedDevice = settings.expectedDevice();
       this.ticker = ticker;
     }
 
@@ -296,6 +298,7 @@ final class StoreDirectory {
       try {
         Directory opened = openRoot();
         root = opened;
+        requireDevice(opened);
         if (readText(opened, FORMAT) == null) {
           requireUnused(opened);
         }
@@ -380,6 +383,24 @@ final class StoreDirectory {
           Posix.EACCES,
           "the user %s may not read and write this directory: change its owner or mode"
               .formatted(System.getProperty("user.name")));
+    }
+
+    /** The descriptor decides, not the path: a mount that vanished in between is noticed. */
+    private void requireDevice(Directory opened) throws DeviceException {
+      if (expectedDevice.isEmpty()) {
+        return;
+      }
+      int result = Posix.statx(opened.fd());
+      if (result < 0) {
+        throw Posix.failure("statx", opened.path(), result);
+      }
+      if (!Posix.statDevice().equals(expectedDevice)) {
+        throw refused(
+            Kind.OTHER,
+            path,
+            "the directory is on device %s, not on %s: is it still mounted?"
+                .formatted(Posix.statDevice(), expectedDevice));
+      }
     }
 
     /** Bytes that are not ours are never mixed with a store's. */

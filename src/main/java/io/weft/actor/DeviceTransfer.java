@@ -1,0 +1,175 @@
+package io.weft.actor;
+
+import io.weft.base.DeviceException;
+import io.weft.core.Order;
+import io.weft.core.PiecePlan;
+import io.weft.core.Transfer;
+import io.weft.device.ChunkMedium;
+import io.weft.device.IoScratch;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An order of the index on its way through the lanes: a {@link PiecePlan} that says which step
+ * comes next, and what each step does on the medium.
+ *
+ * <p>The lanes call it from one place at a time; the steps themselves run on I/O threads, several
+ * body pieces of one transfer at once.
+ */
+abstract class DeviceTransfer implements Transfer {
+
+  /** One step of the plan, run by one I/O thread. */
+  final class DevicePiece implements Piece {
+    private final PiecePlan.Step step;
+    private final long offset;
+    private final long length;
+    private volatile @Nullable Throwable failure;
+
+    DevicePiece(PiecePlan.Step step, long offset, long length) {
+      this.step = step;
+      this.offset = offset;
+      this.length = length;
+    }
+
+    /** Runs the step; whatever it throws is kept as the piece's failure. */
+    void run(IoScratch scratch) {
+      try {
+        DeviceTransfer.this.run(step, offset, length, scratch);
+      } catch (DeviceException | RuntimeException | Error failed) {
+        failure = failed;
+      }
+    }
+
+    @Override
+    public DeviceTransfer transfer() {
+      return DeviceTransfer.this;
+    }
+
+    @Override
+    public long bytes() {
+      return length;
+    }
+
+    @Override
+    public @Nullable Throwable failure() {
+      return failure;
+    }
+  }
+
+  final ChunkMedium medium;
+  private final Order order;
+  private final long deadlineNanos;
+  private final PiecePlan plan;
+  private final BiConsumer<Order, Order.Result> report;
+  private final List<Piece> out = new ArrayList<>(2);
+  private @Nullable Throwable failure;
+  private @Nullable Cancelled cancelled;
+
+  /**
+   * @param report takes the result, on the thread that finishes the transfer
+   */
+  DeviceTransfer(
+      Order order,
+      ChunkMedium medium,
+      long deadlineNanos,
+      PiecePlan plan,
+      BiConsumer<Order, Order.Result> report) {
+    this.order = order;
+    this.medium = medium;
+    this.deadlineNanos = deadlineNanos;
+    this.plan = plan;
+    this.report = report;
+  }
+
+  /** Does one step. {@code CLOSE} after a stop undoes what was opened. */
+  abstract void run(PiecePlan.Step step, long offset, long length, IoScratch scratch)
+      throws DeviceException;
+
+  /** What the order came to, where every step went well. */
+  Order.Result.Done success() {
+    return Order.Result.Done.PLAIN;
+  }
+
+  final boolean stopped() {
+    return plan.stopped();
+  }
+
+  @Override
+  public long deadlineNanos() {
+    return deadlineNanos;
+  }
+
+  @Override
+  public final long nextPieceBytes() {
+    return plan.ready() ? plan.bytes() : -1;
+  }
+
+  @Override
+  public final Piece takePiece() {
+    long offset = plan.offset();
+    long length = plan.bytes();
+    Piece piece = new DevicePiece(plan.take(), offset, length);
+    out.add(piece);
+    return piece;
+  }
+
+  @Override
+  public final void pieceDone(Piece piece) {
+    out.remove(piece);
+    Throwable failed = piece.failure();
+    if (failed != null && failure == null) {
+      failure = failed;
+    }
+    plan.done(((DevicePiece) piece).step, failed == null);
+  }
+
+  @Override
+  public final Collection<Piece> piecesOut() {
+    return Collections.unmodifiableList(out);
+  }
+
+  @Override
+  public final boolean started() {
+    return plan.started();
+  }
+
+  @Override
+  public final void cancel(Cancelled why) {
+    if (cancelled == null && !plan.finished()) {
+      cancelled = why;
+      plan.stop();
+    }
+  }
+
+  @Override
+  public final boolean finished() {
+    return plan.finished();
+  }
+
+  @Override
+  public final void finish() {
+    ended();
+    report.accept(order, result());
+  }
+
+  /** The device is done with whatever the transfer used. */
+  void ended() {}
+
+  /** Whether the transfer came to its end on the device, cancelled or not. */
+  abstract boolean completed();
+
+  private Order.Result result() {
+    if (completed()) {
+      return success();
+    }
+    return switch (failure) {
+      case DeviceException error -> new Order.Result.DeviceFailed(error);
+      case null -> new Order.Result.Cancelled(cancelled == null ? Cancelled.CLOSED : cancelled);
+      default -> new Order.Result.Broken(failure);
+    };
+  }
+}

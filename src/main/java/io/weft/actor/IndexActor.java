@@ -1,0 +1,544 @@
+package io.weft.actor;
+
+import io.weft.api.ReplyTo;
+import io.weft.api.StoreProtocol;
+import io.weft.base.ChunkKey;
+import io.weft.base.Deadline;
+import io.weft.base.DeviceException;
+import io.weft.base.ExpireOutcome;
+import io.weft.base.KeysOutcome;
+import io.weft.base.KeysPage;
+import io.weft.base.Metrics;
+import io.weft.base.Rejected;
+import io.weft.base.SaltRule;
+import io.weft.base.StatOutcome;
+import io.weft.base.StoreSettings;
+import io.weft.base.Ticker;
+import io.weft.base.Usage;
+import io.weft.core.CapacityLedger;
+import io.weft.core.Lane;
+import io.weft.core.Order;
+import io.weft.core.PiecePlan;
+import io.weft.core.Policies;
+import io.weft.core.PolicyContext;
+import io.weft.core.Recovery;
+import io.weft.core.StoreMachine;
+import io.weft.device.ChunkMedium;
+import io.weft.device.FoundChunk;
+import io.weft.device.SnapshotStore;
+import io.weft.stream.Admitted;
+import io.weft.stream.Lanes;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Semaphore;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import org.apache.pekko.actor.typed.ActorRef;
+import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
+import org.apache.pekko.actor.typed.javadsl.ActorContext;
+import org.apache.pekko.actor.typed.javadsl.Behaviors;
+import org.apache.pekko.actor.typed.javadsl.Receive;
+import org.apache.pekko.actor.typed.javadsl.TimerScheduler;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The index and eviction actor: the one owner of the {@link StoreMachine}, and the point at which
+ * everything that concerns a key happens in order. It carries requests to the machine, the
+ * machine's orders to the lanes, the device's answers back, and time.
+ *
+ * <p>It begins by rebuilding the index ({@link Recovery}); requests that come meanwhile wait in
+ * order. It is never restarted with an empty index: where it fails it stops, and its supervisor
+ * makes a new one that rebuilds.
+ */
+final class IndexActor extends AbstractBehavior<IndexActor.Command> {
+  private static final int WALK_STEPS = 1_000;
+  private static final Duration TICK = Duration.ofMillis(100);
+  private static final Duration USAGE_INTERVAL = Duration.ofSeconds(1);
+
+  /** What the actor takes. */
+  sealed interface Command {}
+
+  /** What waits until the index is rebuilt. */
+  sealed interface Request extends Command {}
+
+  record StoreChunk(StoreJob job) implements Request {}
+
+  record LoadChunk(LoadJob job) implements Request {}
+
+  record RunKeys(
+      StoreProtocol.KeyOperation operation, List<ChunkKey> keys, Admitted<KeysOutcome> admitted)
+      implements Request {}
+
+  /** The hits of a batch are used, last to first. */
+  record TouchHits(List<ChunkKey> keys) implements Request {}
+
+  record StatKey(ChunkKey key, Consumer<StatOutcome> answer) implements Request {}
+
+  record ExpireKey(ChunkKey key, long expiresAtMillis, Consumer<ExpireOutcome> answer)
+      implements Request {}
+
+  record DeleteEverything(Consumer<Long> answer) implements Request {}
+
+  record ListSome(String prefix, long cursor, int pageSize, Consumer<? super KeysPage> answer)
+      implements Request {}
+
+  record TellUsage(Consumer<? super Usage> answer) implements Request {}
+
+  private record OrderDone(Order order, Order.Result result) implements Command {}
+
+  /** Entries of the snapshot; the permit is given back when they are in. */
+  record SnapshotEntries(List<SnapshotStore.SnapshotEntry> entries, Semaphore permits)
+      implements Command {}
+
+  record Found(List<FoundChunk> chunks, Semaphore permits) implements Command {}
+
+  /** The snapshot is all there is to it. */
+  record TrustSnapshot() implements Command {}
+
+  /**
+   * All that is on the device was said.
+   *
+   * @param otherBytes bytes of the store's other files by category
+   * @param usableBytes what the filesystem has free
+   */
+  record RecoveryDone(
+      long nextGeneration, Map<CapacityLedger.Category, Long> otherBytes, long usableBytes)
+      implements Command {}
+
+  record SpaceSampled(long usableBytes) implements Command {}
+
+  /** The store goes on with another device queue; the present one has ended. */
+  record UseLanes(Lanes lanes) implements Command {}
+
+  /** Requests are rejected from now on. */
+  record Close(Rejected.Reason reason, String detail) implements Command {}
+
+  /** Writes the index down. */
+  record WriteSnapshot(boolean clean, ReplyTo<? super SnapshotWritten> replyTo)
+      implements Command {}
+
+  /**
+   * @param problem empty where it is written
+   */
+  record SnapshotWritten(boolean clean, String problem) {}
+
+  private record SnapshotStepDone(@Nullable Exception failure) implements Command {}
+
+  /**
+   * @param bytes what the snapshot takes now; -1 where that could not be found out
+   */
+  private record SnapshotAccounted(long bytes) implements Command {}
+
+  private record Tick() implements Command {}
+
+  /** Walks on with background work at once. */
+  private record StepAgain() implements Command {}
+
+  /** Told when the index serves. */
+  record Ready(Recovery.Report report, ActorRef<Command> index) {}
+
+  /**
+   * What the actor works with.
+   *
+   * @param blocking runs what blocks: writing the snapshot
+   * @param usage where the last usage is left for whoever reports it
+   */
+  record Surroundings(
+      StoreSettings settings,
+      SaltRule saltRule,
+      ChunkMedium medium,
+      Lanes lanes,
+      EventHub events,
+      Metrics metrics,
+      Ticker ticker,
+      Executor blocking,
+      Consumer<Usage> usage,
+      Consumer<Ready> ready) {}
+
+  private final Surroundings around;
+  private final StoreMachine machine;
+  private final BiConsumer<Order, Order.Result> report;
+  private Lanes lanes;
+  private @Nullable Recovery recovery;
+  private final ArrayDeque<Request> waiting = new ArrayDeque<>();
+  private @Nullable SnapshotWriting snapshot;
+  private @Nullable WriteSnapshot snapshotWaiting;
+  private long nextSnapshotNanos;
+  private long nextUsageNanos;
+
+  static Behavior<Command> create(Surroundings around) {
+    return Behaviors.setup(
+        context -> Behaviors.withTimers(timers -> new IndexActor(context, timers, around)));
+  }
+
+  private IndexActor(
+      ActorContext<Command> context, TimerScheduler<Command> timers, Surroundings around) {
+    super(context);
+    context.setLoggerName(IndexActor.class);
+    this.around = around;
+    this.lanes = around.lanes();
+    StoreSettings settings = around.settings();
+    this.machine =
+        new StoreMachine(
+            new StoreMachine.Limits(
+                settings.capacityBytes(),
+                settings.reserveBytes(),
+                settings.maxChunkBytes(),
+                settings.quotaBytes()),
+            () ->
+                Policies.create(
+                    settings.evictionPolicy(), new PolicyContext(settings.capacityBytes())),
+            around.saltRule(),
+            around.medium()::physicalBytes,
+            this::submit,
+            around.events(),
+            around.metrics(),
+            around.ticker());
+    this.recovery = new Recovery(machine);
+    ActorRef<Command> self = context.getSelf();
+    this.report = (order, result) -> self.tell(new OrderDone(order, result));
+    scheduleSnapshot();
+    timers.startTimerWithFixedDelay(new Tick(), TICK);
+  }
+
+  @Override
+  public Receive<Command> createReceive() {
+    return newReceiveBuilder().onMessage(Command.class, this::onCommand).build();
+  }
+
+  private Behavior<Command> onCommand(Command command) {
+    switch (command) {
+      case Request request -> {
+        if (recovery != null) {
+          waiting.add(request);
+        } else {
+          onRequest(request);
+        }
+      }
+      case OrderDone done -> {
+        machine.completed(done.order(), done.result());
+        continueSnapshot();
+      }
+      case SnapshotEntries entries -> onSnapshotEntries(entries);
+      case Found found -> onFound(found);
+      case TrustSnapshot _ -> recovering().trustSnapshot();
+      case RecoveryDone done -> onRecoveryDone(done);
+      case SpaceSampled sample -> machine.spaceSampled(sample.usableBytes());
+      case UseLanes use -> lanes = use.lanes();
+      case Close close -> machine.close(close.reason(), close.detail());
+      case WriteSnapshot write -> onWriteSnapshot(write);
+      case SnapshotStepDone step -> onSnapshotStepDone(step);
+      case SnapshotAccounted accounted -> machine.snapshotWritten(accounted.bytes());
+      case Tick _ -> onTick();
+      case StepAgain _ -> step();
+    }
+    return this;
+  }
+
+  private void onRequest(Request request) {
+    switch (request) {
+      case StoreChunk store -> machine.store(store.job());
+      case LoadChunk load -> machine.load(load.job());
+      case RunKeys run -> {
+        if (!run.admitted().answered()) {
+          run.admitted().answer(keys(run.operation(), run.keys()));
+        }
+      }
+      case TouchHits touch -> {
+        var _ = machine.touch(touch.keys());
+      }
+      case StatKey stat -> machine.stat(stat.key(), stat.answer());
+      case ExpireKey expire ->
+          machine.expire(expire.key(), expire.expiresAtMillis(), expire.answer());
+      case DeleteEverything delete -> {
+        machine.deleteAll(delete.answer());
+        step();
+      }
+      case ListSome list ->
+          list.answer()
+              .accept(
+                  machine.list(
+                      list.prefix().getBytes(StandardCharsets.UTF_8),
+                      list.cursor(),
+                      list.pageSize()));
+      case TellUsage tell -> tell.answer().accept(machine.usage());
+    }
+  }
+
+  private KeysOutcome keys(StoreProtocol.KeyOperation operation, List<ChunkKey> keys) {
+    return switch (operation) {
+      case LOOKUP -> machine.lookup(keys);
+      case LOOKUP_AND_LOCK -> machine.lookupAndLock(keys);
+      case UNLOCK -> machine.unlock(keys);
+      case PIN -> machine.pin(keys);
+      case UNPIN -> machine.unpin(keys);
+      case TOUCH -> machine.touch(keys);
+      case DELETE -> machine.delete(keys, false);
+      case DELETE_FORCED -> machine.delete(keys, true);
+    };
+  }
+
+  // ---------------------------------------------------------------- orders
+
+  private void submit(Order order) {
+    StoreSettings.Io io = around.settings().io();
+    lanes.offer(
+        switch (order) {
+          case Order.Write write ->
+              new StoreTransfer(
+                  write,
+                  (StoreJob) write.request(),
+                  around.medium(),
+                  plan(write.request().length(), io),
+                  report);
+          case Order.Read read ->
+              new LoadTransfer(
+                  read, (LoadJob) read.request(), around.medium(), plan(read.length(), io), report);
+          case Order.Remove _ -> file(order, Lane.DELETE);
+          case Order.Quarantine _ -> file(order, Lane.DELETE);
+          case Order.ChangeExpiry _ -> file(order, Lane.LOAD);
+          case Order.ReadBlock _ -> file(order, Lane.LOAD);
+        });
+  }
+
+  private FileTransfer file(Order order, Lane lane) {
+    return new FileTransfer(
+        order,
+        lane,
+        around.medium(),
+        Deadline.in(Duration.ofDays(365), around.ticker()).nanos(),
+        around.settings().quarantineBytes(),
+        report);
+  }
+
+  private static PiecePlan plan(long length, StoreSettings.Io io) {
+    return new PiecePlan(length, io.pieceBytes(), io.piecesPerChunk());
+  }
+
+  // ---------------------------------------------------------------- recovery
+
+  private Recovery recovering() {
+    Recovery running = recovery;
+    if (running == null) {
+      throw new IllegalStateException("the index is rebuilt already");
+    }
+    return running;
+  }
+
+  private void onSnapshotEntries(SnapshotEntries batch) {
+    for (SnapshotStore.SnapshotEntry entry : batch.entries()) {
+      recovering()
+          .snapshotEntry(
+              entry.address(),
+              entry.payloadLength(),
+              entry.hasMetadata(),
+              entry.stamp(),
+              entry.policyState());
+    }
+    batch.permits().release();
+  }
+
+  private void onFound(Found found) {
+    for (FoundChunk chunk : found.chunks()) {
+      recovering().found(chunk.address(), chunk.payloadLength(), chunk.hasMetadata());
+    }
+    found.permits().release();
+  }
+
+  private void onRecoveryDone(RecoveryDone done) {
+    Recovery finishing = recovering();
+    finishing.sawGeneration(done.nextGeneration() - 1);
+    done.otherBytes().forEach(machine::account);
+    machine.spaceSampled(done.usableBytes());
+    Recovery.Report rebuilt = finishing.finish();
+    recovery = null;
+    publishUsage();
+    around.ready().accept(new Ready(rebuilt, getContext().getSelf()));
+    Request request;
+    while ((request = waiting.poll()) != null) {
+      onRequest(request);
+    }
+  }
+
+  // ---------------------------------------------------------------- time
+
+  private void onTick() {
+    if (recovery != null) {
+      return;
+    }
+    step();
+    continueSnapshot();
+    if (around.ticker().nanoTime() - nextUsageNanos >= 0) {
+      publishUsage();
+    }
+    if (!around.settings().snapshotInterval().isZero()
+        && around.ticker().nanoTime() - nextSnapshotNanos >= 0
+        && snapshot == null
+        && snapshotWaiting == null) {
+      onWriteSnapshot(new WriteSnapshot(false, ReplyTo.nobody()));
+    }
+  }
+
+  private void publishUsage() {
+    nextUsageNanos = around.ticker().nanoTime() + USAGE_INTERVAL.toNanos();
+    around.usage().accept(machine.usage());
+  }
+
+  private void step() {
+    if (machine.step()) {
+      getContext().getSelf().tell(new StepAgain());
+    }
+  }
+
+  private void scheduleSnapshot() {
+    nextSnapshotNanos = around.ticker().nanoTime() + around.settings().snapshotInterval().toNanos();
+  }
+
+  // ---------------------------------------------------------------- snapshots
+
+  /** A snapshot that is being written, a bounded number of entries at a time. */
+  private static final class SnapshotWriting {
+    final WriteSnapshot request;
+    final long nextGeneration;
+    SnapshotStore.@Nullable Writer writer;
+    long cursor;
+
+    SnapshotWriting(WriteSnapshot request, long nextGeneration) {
+      this.request = request;
+      this.nextGeneration = nextGeneration;
+    }
+  }
+
+  private void onWriteSnapshot(WriteSnapshot request) {
+    if (recovery != null) {
+      request.replyTo().reply(new SnapshotWritten(request.clean(), "the index is not rebuilt"));
+      return;
+    }
+    scheduleSnapshot();
+    snapshotWaiting = request;
+    continueSnapshot();
+  }
+
+  /** Begins the snapshot that waits, as soon as no other is written and its room is reserved. */
+  private void continueSnapshot() {
+    WriteSnapshot request = snapshotWaiting;
+    if (request == null || snapshot != null) {
+      return;
+    }
+    if (request.clean() && !machine.quiet()) {
+      return;
+    }
+    long bytes = around.medium().snapshots().estimateBytes(machine.chunks(), machine.keyBytes());
+    if (!machine.reserveSnapshot(bytes)) {
+      if (!machine.snapshotMayFit(bytes)) {
+        snapshotWaiting = null;
+        request
+            .replyTo()
+            .reply(
+                new SnapshotWritten(
+                    request.clean(), "weft.capacity has no room for a snapshot of the index"));
+      }
+      return;
+    }
+    snapshotWaiting = null;
+    SnapshotWriting writing = new SnapshotWriting(request, machine.nextGeneration());
+    snapshot = writing;
+    blocking(
+        () -> {
+          writing.writer = around.medium().snapshots().begin();
+        });
+  }
+
+  private void onSnapshotStepDone(SnapshotStepDone step) {
+    SnapshotWriting writing = snapshot;
+    if (writing == null) {
+      return;
+    }
+    if (step.failure() != null) {
+      endSnapshot(writing, String.valueOf(step.failure().getMessage()));
+      return;
+    }
+    if (writing.cursor == KeysPage.END) {
+      endSnapshot(writing, "");
+      return;
+    }
+    List<SnapshotStore.SnapshotEntry> entries = new ArrayList<>(WALK_STEPS);
+    writing.cursor =
+        Recovery.snapshotStep(
+            machine,
+            writing.cursor,
+            WALK_STEPS,
+            (address, length, hasMetadata, stamp, state) ->
+                entries.add(
+                    new SnapshotStore.SnapshotEntry(
+                        address, length, hasMetadata, 0, stamp, state)));
+    boolean last = writing.cursor == KeysPage.END;
+    blocking(
+        () -> {
+          SnapshotStore.Writer writer = java.util.Objects.requireNonNull(writing.writer);
+          for (SnapshotStore.SnapshotEntry entry : entries) {
+            writer.add(entry);
+          }
+          if (last) {
+            writer.commit(
+                around.settings().evictionPolicy(),
+                writing.nextGeneration,
+                writing.request.clean());
+          }
+        });
+  }
+
+  private void endSnapshot(SnapshotWriting writing, String problem) {
+    snapshot = null;
+    if (!problem.isEmpty()) {
+      getContext().getLog().warn("the index could not be written down: {}", problem);
+    }
+    SnapshotStore.Writer writer = writing.writer;
+    ActorRef<Command> self = getContext().getSelf();
+    around
+        .blocking()
+        .execute(
+            () -> {
+              if (writer != null) {
+                writer.close();
+              }
+              long bytes;
+              try {
+                bytes = around.medium().snapshots().physicalBytes();
+              } catch (DeviceException unknown) {
+                bytes = -1;
+              }
+              self.tell(new SnapshotAccounted(bytes));
+              writing
+                  .request
+                  .replyTo()
+                  .reply(new SnapshotWritten(writing.request.clean(), problem));
+            });
+  }
+
+  private interface BlockingStep {
+    void run() throws DeviceException;
+  }
+
+  private void blocking(BlockingStep step) {
+    ActorRef<Command> self = getContext().getSelf();
+    around
+        .blocking()
+        .execute(
+            () -> {
+              Exception failure = null;
+              try {
+                step.run();
+              } catch (DeviceException | RuntimeException failed) {
+                failure = failed;
+              }
+              self.tell(new SnapshotStepDone(failure));
+            });
+  }
+}

@@ -1,0 +1,305 @@
+package io.weft.actor;
+
+import io.weft.base.DeviceException;
+import io.weft.base.StoreSettings;
+import io.weft.core.LinkState;
+import io.weft.device.ChunkMedium;
+import io.weft.device.DirectIo;
+import io.weft.device.FileLayout;
+import io.weft.device.FileLayoutSettings;
+import io.weft.device.FilesystemSpace;
+import io.weft.fabric.MountTable;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+import org.apache.pekko.actor.typed.ActorRef;
+import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
+import org.apache.pekko.actor.typed.javadsl.ActorContext;
+import org.apache.pekko.actor.typed.javadsl.Behaviors;
+import org.apache.pekko.actor.typed.javadsl.Receive;
+import org.apache.pekko.actor.typed.javadsl.TimerScheduler;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The connection-lifecycle actor: carries out the effects of {@link LinkState}. It verifies and
+ * opens the directory of the store, probes the device while it is open, and closes it at the end.
+ * What blocks runs on threads of its own.
+ */
+final class LinkActor extends AbstractBehavior<LinkActor.Command> {
+
+  /** What the actor takes. */
+  sealed interface Command {}
+
+  private record Start() implements Command {}
+
+  private record Opened(ChunkMedium medium, FilesystemSpace space) implements Command {}
+
+  private record OpenFailed(String reason) implements Command {}
+
+  private record ProbeNow() implements Command {}
+
+  private record Probed(@Nullable FilesystemSpace space, @Nullable DeviceException failure)
+      implements Command {}
+
+  private record ProbeOverdue() implements Command {}
+
+  /** Close the device; {@code done} runs when it is. */
+  record Drain(Runnable done) implements Command {}
+
+  private record Closed() implements Command {}
+
+  /** What the supervisor hears. */
+  sealed interface Report {
+    /** The device is open and verified. */
+    record Up(ChunkMedium medium, FilesystemSpace space) implements Report {}
+
+    /** It could not be opened; where {@code retrying}, it is tried again. */
+    record NotOpened(String reason, boolean retrying) implements Report {}
+
+    record Changed(LinkState.State from, LinkState.State to, String why) implements Report {}
+
+    record Space(FilesystemSpace space) implements Report {}
+  }
+
+  /**
+   * @param blocking runs opening and closing
+   * @param probing runs probes, one thread of its own: it may get stuck
+   */
+  record Surroundings(
+      StoreSettings settings,
+      io.weft.base.Ticker ticker,
+      Executor blocking,
+      Executor probing,
+      Consumer<Report> supervisor) {}
+
+  private final Surroundings around;
+  private final TimerScheduler<Command> timers;
+  private final LinkState state = new LinkState();
+  private @Nullable ChunkMedium medium;
+  private @Nullable Runnable drained;
+  private boolean opening;
+  private boolean probing;
+
+  static Behavior<Command> create(Surroundings around) {
+    return Behaviors.setup(
+        context ->
+            Behaviors.withTimers(
+                timers -> {
+                  context.getSelf().tell(new Start());
+                  return new LinkActor(context, timers, around);
+                }));
+  }
+
+  private LinkActor(
+      ActorContext<Command> context, TimerScheduler<Command> timers, Surroundings around) {
+    super(context);
+    context.setLoggerName(LinkActor.class);
+    this.around = around;
+    this.timers = timers;
+  }
+
+  @Override
+  public Receive<Command> createReceive() {
+    return newReceiveBuilder().onMessage(Command.class, this::onCommand).build();
+  }
+
+  private Behavior<Command> onCommand(Command command) {
+    switch (command) {
+      case Start _ -> take(LinkState.Event.START, "starting");
+      case Opened opened -> onOpened(opened);
+      case OpenFailed failed -> onOpenFailed(failed);
+      case ProbeNow _ -> probe();
+      case Probed probed -> onProbed(probed);
+      case ProbeOverdue _ -> {
+        if (probing) {
+          take(LinkState.Event.PROBE_FAILED, "the probe got no answer in time");
+        }
+      }
+      case Drain drain -> {
+        drained = drain.done();
+        timers.cancelAll();
+        if (state.state() == LinkState.State.DRAINING) {
+          break;
+        }
+        take(LinkState.Event.DRAIN, "shutting down");
+      }
+      case Closed _ -> {
+        medium = null;
+        take(LinkState.Event.CLOSED, "closed");
+        Runnable done = drained;
+        if (done != null) {
+          done.run();
+        }
+      }
+    }
+    return this;
+  }
+
+  private void take(LinkState.Event event, String why) {
+    LinkState.State before = state.state();
+    LinkState.Effect effect = state.on(event);
+    if (state.state() != before) {
+      around.supervisor().accept(new Report.Changed(before, state.state(), why));
+    }
+    switch (effect) {
+      case OPEN -> open();
+      case RETRY_LATER -> {
+        boolean retrying = around.settings().mode() == StoreSettings.Mode.MOUNT;
+        around.supervisor().accept(new Report.NotOpened(why, retrying));
+        if (retrying) {
+          timers.startSingleTimer(new Start(), around.settings().link().openRetry());
+        }
+      }
+      case CLOSE -> close();
+      case ANNOUNCE_UP, NONE -> {}
+    }
+  }
+
+  // ---------------------------------------------------------------- opening
+
+  private void open() {
+    opening = true;
+    ActorRef<Command> self = getContext().getSelf();
+    around
+        .blocking()
+        .execute(
+            () -> {
+              try {
+                ChunkMedium opened = openMedium();
+                try {
+                  self.tell(new Opened(opened, opened.space()));
+                } catch (DeviceException noSpace) {
+                  opened.close();
+                  throw noSpace;
+                }
+              } catch (DeviceException | IOException | RuntimeException failed) {
+                self.tell(new OpenFailed(String.valueOf(failed.getMessage())));
+              }
+            });
+  }
+
+  private ChunkMedium openMedium() throws DeviceException, IOException {
+    StoreSettings settings = around.settings();
+    Path directory = settings.directory().toAbsolutePath().normalize();
+    String device = "";
+    switch (settings.mode()) {
+      case DIRECTORY -> {
+        if (settings.createDirectory() && Files.notExists(directory)) {
+          Files.createDirectories(directory);
+        }
+      }
+      case MOUNT -> device = verifiedMount(directory, settings.expectedDevice());
+    }
+    return FileLayout.open(
+        new FileLayoutSettings(
+            directory,
+            DirectIo.valueOf(settings.directIo().toUpperCase(Locale.ROOT)),
+            settings.durability(),
+            device),
+        around.ticker());
+  }
+
+  /** The number of the device that is mounted at the directory, where it is the expected one. */
+  private static String verifiedMount(Path directory, String expectedDevice) throws IOException {
+    MountTable.Mount mount =
+        MountTable.read()
+            .at(directory)
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "weft.directory = "
+                            + directory
+                            + ": nothing is mounted there; mount the device, or set weft.mode ="
+                            + " directory"));
+    if (!expectedDevice.isEmpty() && !mount.source().equals(expectedDevice)) {
+      throw new IOException(
+          "weft.mount.expected-device = %s: %s has %s mounted"
+              .formatted(expectedDevice, directory, mount.source()));
+    }
+    return mount.deviceNumber();
+  }
+
+  private void onOpened(Opened opened) {
+    opening = false;
+    if (state.state() != LinkState.State.MOUNTING) {
+      opened.medium().close();
+      getContext().getSelf().tell(new Closed());
+      return;
+    }
+    medium = opened.medium();
+    take(LinkState.Event.OPENED, "opened");
+    around.supervisor().accept(new Report.Up(opened.medium(), opened.space()));
+    timers.startTimerWithFixedDelay(new ProbeNow(), around.settings().link().probeInterval());
+  }
+
+  private void onOpenFailed(OpenFailed failed) {
+    opening = false;
+    boolean draining = state.state() == LinkState.State.DRAINING;
+    take(LinkState.Event.OPEN_FAILED, failed.reason());
+    if (draining && drained != null) {
+      drained.run();
+    }
+  }
+
+  // ---------------------------------------------------------------- probing
+
+  private void probe() {
+    ChunkMedium open = medium;
+    if (open == null || probing) {
+      return;
+    }
+    probing = true;
+    timers.startSingleTimer(new ProbeOverdue(), around.settings().link().probeTimeout());
+    ActorRef<Command> self = getContext().getSelf();
+    around
+        .probing()
+        .execute(
+            () -> {
+              try {
+                open.probe();
+                self.tell(new Probed(open.space(), null));
+              } catch (DeviceException failed) {
+                self.tell(new Probed(null, failed));
+              }
+            });
+  }
+
+  private void onProbed(Probed probed) {
+    probing = false;
+    timers.cancel(new ProbeOverdue());
+    DeviceException failure = probed.failure();
+    if (failure != null && failure.kind() != DeviceException.Kind.NO_SPACE) {
+      take(LinkState.Event.PROBE_FAILED, "the probe failed: " + failure.getMessage());
+    } else {
+      take(LinkState.Event.PROBE_OK, "the probe succeeded");
+    }
+    if (probed.space() != null) {
+      around.supervisor().accept(new Report.Space(probed.space()));
+    }
+  }
+
+  // ---------------------------------------------------------------- closing
+
+  private void close() {
+    ChunkMedium open = medium;
+    ActorRef<Command> self = getContext().getSelf();
+    if (open == null) {
+      // An opening that is under way reports itself and is closed then.
+      if (!opening) {
+        self.tell(new Closed());
+      }
+      return;
+    }
+    around
+        .blocking()
+        .execute(
+            () -> {
+              open.close();
+              self.tell(new Closed());
+            });
+  }
+}

@@ -1,0 +1,82 @@
+package io.weft.actor;
+
+import io.weft.base.DeviceException;
+import io.weft.core.Lane;
+import io.weft.core.Order;
+import io.weft.core.PiecePlan;
+import io.weft.device.ChunkMedium;
+import io.weft.device.IoScratch;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+
+/** A chunk on its way from the device. */
+final class LoadTransfer extends DeviceTransfer {
+  private final Order.Read order;
+  private final LoadJob job;
+  private volatile ChunkMedium.@Nullable ChunkRead read;
+  private volatile @Nullable MemorySegment target;
+  private volatile boolean verified;
+
+  LoadTransfer(
+      Order.Read order,
+      LoadJob job,
+      ChunkMedium medium,
+      PiecePlan plan,
+      BiConsumer<Order, Order.Result> report) {
+    super(order, medium, job.admitted().deadline().nanos(), plan, report);
+    this.order = order;
+    this.job = job;
+    job.deviceBegins();
+  }
+
+  @Override
+  public Lane lane() {
+    return job.lane();
+  }
+
+  @Override
+  void run(PiecePlan.Step step, long offset, long length, IoScratch scratch)
+      throws DeviceException {
+    switch (step) {
+      case WHOLE -> {
+        medium.load(order.address(), job.memoryFor(order.length()), order.length(), scratch);
+        verified = true;
+      }
+      case OPEN -> {
+        target = job.memoryFor(order.length());
+        read = medium.beginLoad(order.address(), order.length(), scratch);
+      }
+      case BODY -> {
+        MemorySegment whole = Objects.requireNonNull(target);
+        long behind = whole.byteSize() - offset - length;
+        opened().read(offset, whole.asSlice(offset, length), behind, scratch);
+      }
+      case CLOSE -> {
+        try {
+          if (!stopped()) {
+            opened().verify();
+            verified = true;
+          }
+        } finally {
+          opened().close();
+        }
+      }
+    }
+  }
+
+  private ChunkMedium.ChunkRead opened() {
+    return Objects.requireNonNull(read);
+  }
+
+  @Override
+  boolean completed() {
+    return verified;
+  }
+
+  @Override
+  void ended() {
+    job.deviceEnds();
+  }
+}

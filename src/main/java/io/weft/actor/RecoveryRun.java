@@ -1,0 +1,116 @@
+package io.weft.actor;
+
+import io.weft.base.DeviceException;
+import io.weft.core.CapacityLedger;
+import io.weft.device.ChunkMedium;
+import io.weft.device.ScanReport;
+import io.weft.device.SnapshotStore;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Semaphore;
+import org.apache.pekko.actor.typed.ActorRef;
+
+/**
+ * Reads what the device says of the index and feeds it to a new index actor: the snapshot, and
+ * unless that is of a clean shutdown, a scan of all chunks. Runs on a thread that may block; the
+ * index sets the pace, a bounded number of batches ahead.
+ */
+final class RecoveryRun {
+  private static final int BATCH = 1_024;
+
+  private RecoveryRun() {}
+
+  /**
+   * Feeds the index, and tells it when all is said.
+   *
+   * @param permits how many batches may be ahead of the index; more are given where the index is
+   *     lost, so that this never waits for nobody
+   * @param trustClean whether a clean snapshot may stand for a scan
+   * @return one sentence for people
+   */
+  static String feed(
+      ChunkMedium medium,
+      ActorRef<IndexActor.Command> index,
+      Semaphore permits,
+      boolean trustClean,
+      String policy,
+      int scanThreads,
+      long quarantineBytes)
+      throws DeviceException {
+    SnapshotStore snapshots = medium.snapshots();
+    long nextGeneration = 1;
+    long entries = 0;
+    boolean clean = false;
+    String damage = "";
+    try (SnapshotStore.Reader snapshot = snapshots.open()) {
+      snapshots.removeCleanMarker();
+      if (snapshot != null) {
+        SnapshotStore.Header header = snapshot.header();
+        clean = header.clean() && trustClean;
+        nextGeneration = header.nextGeneration();
+        boolean samePolicy = header.policy().equals(policy);
+        List<SnapshotStore.SnapshotEntry> batch = new ArrayList<>(BATCH);
+        try {
+          snapshot.forEach(
+              entry -> {
+                batch.add(samePolicy ? entry : withoutPolicyState(entry));
+                if (batch.size() == BATCH) {
+                  send(index, batch, permits);
+                }
+              });
+        } catch (DeviceException damaged) {
+          clean = false;
+          damage = ", the snapshot is damaged (" + damaged.getMessage() + ")";
+        }
+        send(index, batch, permits);
+        entries = header.entries();
+      }
+    }
+    Map<CapacityLedger.Category, Long> otherBytes = new EnumMap<>(CapacityLedger.Category.class);
+    String found;
+    if (clean) {
+      index.tell(new IndexActor.TrustSnapshot());
+      found = "%,d chunks from the snapshot of a clean shutdown".formatted(entries);
+    } else {
+      ScanReport scan =
+          medium.scan(
+              scanThreads,
+              chunks -> {
+                permits.acquireUninterruptibly();
+                index.tell(new IndexActor.Found(chunks, permits));
+              });
+      otherBytes.put(CapacityLedger.Category.LATER_VERSION, scan.laterVersionBytes());
+      found =
+          ("%,d chunks found by a scan, %,d unfinished stores removed, %,d damaged chunks put in"
+                  + " quarantine, %,d of a later format and %,d foreign files left alone%s")
+              .formatted(
+                  scan.chunks(),
+                  scan.stagingRemoved(),
+                  scan.quarantined(),
+                  scan.laterVersion(),
+                  scan.foreign(),
+                  damage);
+    }
+    otherBytes.put(CapacityLedger.Category.QUARANTINE, medium.pruneQuarantine(quarantineBytes));
+    otherBytes.put(CapacityLedger.Category.SNAPSHOT, snapshots.physicalBytes());
+    index.tell(
+        new IndexActor.RecoveryDone(nextGeneration, otherBytes, medium.space().usableBytes()));
+    return found;
+  }
+
+  private static SnapshotStore.SnapshotEntry withoutPolicyState(SnapshotStore.SnapshotEntry entry) {
+    return new SnapshotStore.SnapshotEntry(
+        entry.address(), entry.payloadLength(), entry.hasMetadata(), 0, entry.stamp(), 0);
+  }
+
+  private static void send(
+      ActorRef<IndexActor.Command> index,
+      List<SnapshotStore.SnapshotEntry> batch,
+      Semaphore permits) {
+    permits.acquireUninterruptibly();
+    index.tell(new IndexActor.SnapshotEntries(List.copyOf(batch), permits));
+    batch.clear();
+  }
+}

@@ -1,0 +1,374 @@
+package io.weft.actor;
+
+import io.weft.api.LoadTarget;
+import io.weft.api.Payload;
+import io.weft.api.ReplyTo;
+import io.weft.api.StoreOptions;
+import io.weft.api.StoreProtocol;
+import io.weft.base.ChunkKey;
+import io.weft.base.Deadline;
+import io.weft.base.ExpireOutcome;
+import io.weft.base.Failed;
+import io.weft.base.KeysOutcome;
+import io.weft.base.ListOutcome;
+import io.weft.base.LoadOutcome;
+import io.weft.base.Rejected;
+import io.weft.base.StatOutcome;
+import io.weft.base.StoreOutcome;
+import io.weft.base.Usage;
+import io.weft.core.Lane;
+import io.weft.stream.Admitted;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.apache.pekko.actor.typed.ActorRef;
+
+/**
+ * The way of a request through the intake to the index, for the facade and for the supervisor
+ * alike. They differ in one thing: what happens where the intake is full. The facade waits in line,
+ * a sender of raw messages is answered BUSY.
+ */
+final class Requests {
+  private final Shared shared;
+  private final boolean waits;
+  private final Consumer<IndexActor.Request> withoutIndex;
+
+  /**
+   * @param waits whether a request that does not fit waits in line
+   * @param withoutIndex takes admitted requests while there is no index
+   */
+  Requests(Shared shared, boolean waits, Consumer<IndexActor.Request> withoutIndex) {
+    this.shared = shared;
+    this.waits = waits;
+    this.withoutIndex = withoutIndex;
+  }
+
+  // ---------------------------------------------------------------- stores
+
+  void store(
+      ChunkKey key,
+      Payload payload,
+      StoreOptions options,
+      Deadline deadline,
+      ReplyTo<StoreOutcome> replyTo) {
+    storeJob(key, payload, options, deadline, replyTo, job -> send(new IndexActor.StoreChunk(job)));
+  }
+
+  void storeAll(
+      List<StoreProtocol.StoreItem> items, Deadline deadline, ReplyTo<List<StoreOutcome>> replyTo) {
+    Gather<StoreOutcome> gather = new Gather<>(items.size(), replyTo::reply);
+    for (int i = 0; i < items.size(); i++) {
+      StoreProtocol.StoreItem item = items.get(i);
+      int place = i;
+      store(
+          item.key(),
+          item.payload(),
+          item.options(),
+          deadline,
+          outcome -> gather.put(place, outcome));
+    }
+  }
+
+  private void storeJob(
+      ChunkKey key,
+      Payload payload,
+      StoreOptions options,
+      Deadline deadline,
+      ReplyTo<StoreOutcome> replyTo,
+      Consumer<StoreJob> next) {
+    payload.take();
+    boolean refused =
+        !this.<StoreOutcome>admit(
+            payload.length(),
+            deadline,
+            failed -> failed,
+            reply -> replyTo.reply(reply),
+            () -> payload.release(),
+            admitted -> next.accept(new StoreJob(shared.jobs, admitted, key, payload, options)));
+    if (refused) {
+      payload.release();
+      replyTo.reply(refusal());
+    }
+  }
+
+  // ---------------------------------------------------------------- loads
+
+  void load(
+      ChunkKey key,
+      LoadTarget target,
+      StoreProtocol.Urgency urgency,
+      Deadline deadline,
+      ReplyTo<LoadOutcome> replyTo) {
+    load(key, target, urgency, deadline, true, replyTo);
+  }
+
+  void loadAll(
+      List<StoreProtocol.LoadItem> items,
+      StoreProtocol.Urgency urgency,
+      Deadline deadline,
+      ReplyTo<List<LoadOutcome>> replyTo) {
+    Gather<LoadOutcome> gather =
+        new Gather<>(
+            items.size(),
+            outcomes -> {
+              List<ChunkKey> hits = new ArrayList<>();
+              for (int i = 0; i < outcomes.size(); i++) {
+                switch (outcomes.get(i)) {
+                  case LoadOutcome.Loaded _ -> hits.add(items.get(i).key());
+                  case LoadOutcome.Leased _ -> hits.add(items.get(i).key());
+                  case LoadOutcome.Miss _ -> {}
+                  case LoadOutcome.TooSmall _ -> {}
+                  case Rejected _ -> {}
+                  case Failed _ -> {}
+                }
+              }
+              if (!hits.isEmpty()) {
+                send(new IndexActor.TouchHits(hits));
+              }
+              replyTo.reply(outcomes);
+            });
+    for (int i = 0; i < items.size(); i++) {
+      StoreProtocol.LoadItem item = items.get(i);
+      int place = i;
+      load(
+          item.key(),
+          item.target(),
+          urgency,
+          deadline,
+          false,
+          outcome -> gather.put(place, outcome));
+    }
+  }
+
+  private void load(
+      ChunkKey key,
+      LoadTarget target,
+      StoreProtocol.Urgency urgency,
+      Deadline deadline,
+      boolean touches,
+      ReplyTo<LoadOutcome> replyTo) {
+    target.take();
+    Lane lane =
+        switch (urgency) {
+          case LOAD -> Lane.LOAD;
+          case PREFETCH -> Lane.PREFETCH;
+        };
+    // A lease is bounded by its own pool.
+    long bytes = target.memory() == null ? 0 : target.capacityBytes();
+    boolean refused =
+        !this.<LoadOutcome>admit(
+            Math.min(bytes, shared.settings.maxChunkBytes()),
+            deadline,
+            failed -> failed,
+            reply -> replyTo.reply(reply),
+            () -> target.release(),
+            admitted ->
+                send(
+                    new IndexActor.LoadChunk(
+                        new LoadJob(
+                            shared.jobs, admitted, key, target, lane, touches, shared.leases))));
+    if (refused) {
+      target.release();
+      replyTo.reply(refusal());
+    }
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  void keys(
+      StoreProtocol.KeyOperation operation,
+      List<ChunkKey> keys,
+      Deadline deadline,
+      ReplyTo<KeysOutcome> replyTo) {
+    boolean refused =
+        !this.<KeysOutcome>admit(
+            0,
+            deadline,
+            failed -> failed,
+            reply -> replyTo.reply(reply),
+            () -> {},
+            admitted -> send(new IndexActor.RunKeys(operation, keys, admitted)));
+    if (refused) {
+      replyTo.reply(refusal());
+    }
+  }
+
+  void stat(List<ChunkKey> keys, Deadline deadline, ReplyTo<List<StatOutcome>> replyTo) {
+    this.<StatOutcome>each(
+        keys,
+        deadline,
+        failed -> failed,
+        refusal(),
+        replyTo,
+        (key, answer) -> new IndexActor.StatKey(key, answer));
+  }
+
+  void expire(
+      List<ChunkKey> keys,
+      long expiresAtMillis,
+      Deadline deadline,
+      ReplyTo<List<ExpireOutcome>> replyTo) {
+    this.<ExpireOutcome>each(
+        keys,
+        deadline,
+        failed -> failed,
+        refusal(),
+        replyTo,
+        (key, answer) -> new IndexActor.ExpireKey(key, expiresAtMillis, answer));
+  }
+
+  void deleteAll(Deadline deadline, ReplyTo<StoreProtocol.DeleteAllReply> replyTo) {
+    StoreProtocol.DeleteAllReply undone = new StoreProtocol.DeleteAllReply(0, false);
+    boolean refused =
+        !this.<StoreProtocol.DeleteAllReply>admit(
+            0,
+            deadline,
+            failed -> undone,
+            reply -> replyTo.reply(reply),
+            () -> {},
+            admitted ->
+                send(
+                    new IndexActor.DeleteEverything(
+                        count -> admitted.answer(new StoreProtocol.DeleteAllReply(count, true)))));
+    if (refused) {
+      replyTo.reply(undone);
+    }
+  }
+
+  void list(
+      String prefix, long cursor, int pageSize, Deadline deadline, ReplyTo<ListOutcome> replyTo) {
+    boolean refused =
+        !this.<ListOutcome>admit(
+            0,
+            deadline,
+            failed -> failed,
+            replyTo,
+            () -> {},
+            admitted -> send(new IndexActor.ListSome(prefix, cursor, pageSize, admitted::answer)));
+    if (refused) {
+      replyTo.reply(refusal());
+    }
+  }
+
+  /** What the store holds now; what it held a moment ago, where nobody can say. */
+  void usage(ReplyTo<Usage> replyTo) {
+    boolean refused =
+        !this.<Usage>admit(
+            0,
+            Deadline.in(shared.settings.requestTimeout(), shared.ticker),
+            _ -> shared.usage,
+            replyTo,
+            () -> {},
+            admitted -> send(new IndexActor.TellUsage(admitted::answer)));
+    if (refused) {
+      replyTo.reply(shared.usage);
+    }
+  }
+
+  private interface KeyRequest<R> {
+    IndexActor.Request make(ChunkKey key, Consumer<R> answer);
+  }
+
+  private <R> void each(
+      List<ChunkKey> keys,
+      Deadline deadline,
+      Function<Failed, R> failure,
+      R refusal,
+      ReplyTo<List<R>> replyTo,
+      KeyRequest<R> request) {
+    Gather<R> gather = new Gather<>(keys.size(), replyTo::reply);
+    for (int i = 0; i < keys.size(); i++) {
+      ChunkKey key = keys.get(i);
+      int place = i;
+      boolean refused =
+          !this.<R>admit(
+              0,
+              deadline,
+              failure,
+              outcome -> gather.put(place, outcome),
+              () -> {},
+              admitted -> send(request.make(key, outcome -> admitted.answer(outcome))));
+      if (refused) {
+        gather.put(place, refusal);
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- the intake
+
+  /**
+   * @param unused what gives the memory back where the request ends while it waits in line
+   * @return false where the request was refused
+   */
+  private <R> boolean admit(
+      long bytes,
+      Deadline deadline,
+      Function<Failed, ? extends R> failure,
+      ReplyTo<R> replyTo,
+      Runnable unused,
+      Consumer<Admitted<R>> next) {
+    if (waits) {
+      WaitingReply<R> reply = new WaitingReply<>(replyTo, unused);
+      return switch (shared.intake.admit(
+          bytes,
+          deadline,
+          failure,
+          reply,
+          (Admitted<R> admitted) -> {
+            reply.admitted();
+            next.accept(admitted);
+          })) {
+        case ADMITTED, WAITING -> true;
+        case BUSY, CLOSED -> false;
+      };
+    }
+    Admitted<R> admitted = shared.intake.tryAdmit(bytes, deadline, failure, replyTo);
+    if (admitted == null) {
+      return false;
+    }
+    next.accept(admitted);
+    return true;
+  }
+
+  /** The reply of a request that may end while it waits in line: its memory goes back then. */
+  private static final class WaitingReply<R> implements ReplyTo<R> {
+    private final ReplyTo<R> replyTo;
+    private final Runnable unused;
+    private volatile boolean admitted;
+
+    WaitingReply(ReplyTo<R> replyTo, Runnable unused) {
+      this.replyTo = replyTo;
+      this.unused = unused;
+    }
+
+    void admitted() {
+      admitted = true;
+    }
+
+    @Override
+    public void reply(R reply) {
+      if (!admitted) {
+        unused.run();
+      }
+      replyTo.reply(reply);
+    }
+  }
+
+  private Rejected refusal() {
+    return shared.intake.isClosed()
+        ? new Rejected(Rejected.Reason.CLOSED, "the store takes nothing any more")
+        : new Rejected(
+            Rejected.Reason.BUSY,
+            "more is in flight than weft.intake allows: wait for answers, or enlarge it");
+  }
+
+  private void send(IndexActor.Request request) {
+    ActorRef<IndexActor.Command> index = shared.index;
+    if (index == null) {
+      withoutIndex.accept(request);
+    } else {
+      index.tell(request);
+    }
+  }
+}

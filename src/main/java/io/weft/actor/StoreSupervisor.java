@@ -1,0 +1,659 @@
+package io.weft.actor;
+
+import io.weft.api.ReplyTo;
+import io.weft.api.StoreEvent;
+import io.weft.api.StoreProtocol;
+import io.weft.api.StoreStatus;
+import io.weft.base.DeviceException;
+import io.weft.base.Failed;
+import io.weft.base.Metric;
+import io.weft.base.Rejected;
+import io.weft.base.SaltRule;
+import io.weft.base.StoreSettings;
+import io.weft.base.Ticker;
+import io.weft.core.LaneScheduler;
+import io.weft.core.LinkState;
+import io.weft.device.ChunkMedium;
+import io.weft.stream.Lanes;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.Semaphore;
+import java.util.function.Predicate;
+import org.apache.pekko.actor.typed.ActorRef;
+import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.DispatcherSelector;
+import org.apache.pekko.actor.typed.PostStop;
+import org.apache.pekko.actor.typed.Terminated;
+import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
+import org.apache.pekko.actor.typed.javadsl.ActorContext;
+import org.apache.pekko.actor.typed.javadsl.Behaviors;
+import org.apache.pekko.actor.typed.javadsl.Receive;
+import org.apache.pekko.actor.typed.javadsl.TimerScheduler;
+import org.apache.pekko.stream.Materializer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The supervisor of one store. It owns the link, the index, the I/O workers and the lanes, starts
+ * them in order, replaces what fails, and shuts them down in order. It takes the store's protocol
+ * from hosts that speak it, and makes sure that every accepted request is answered by its deadline.
+ *
+ * <p><b>Order.</b> Link up -> workers and lanes -> index, rebuilt from the device -> ready. A
+ * request that comes earlier waits for the index until its deadline.
+ *
+ * <p><b>What fails.</b> A worker restarts by itself, a bounded number of times. Lanes that end are
+ * materialised anew; whatever they held comes back to the index as given up. An index that ends is
+ * never restarted empty: the requests it held are answered, the device queue is brought to its end,
+ * and a new index is rebuilt by a scan. Beyond {@code weft.io.restarts-max} the store reports
+ * itself failed, and stays answerable.
+ */
+public final class StoreSupervisor extends AbstractBehavior<Object> {
+  private static final Duration DEADLINE_TICK = Duration.ofMillis(25);
+  private static final int RECOVERY_BATCHES_AHEAD = 16;
+
+  /** What the supervisor tells itself; hosts send {@link StoreProtocol.Command}s. */
+  private sealed interface Internal {}
+
+  private record LinkSays(LinkActor.Report report) implements Internal {}
+
+  private record IndexReady(IndexActor.Ready ready) implements Internal {}
+
+  private record RecoveryRead(
+      ActorRef<IndexActor.Command> index, @Nullable String found, @Nullable Exception failure)
+      implements Internal {}
+
+  private record Held(IndexActor.Request request) implements Internal {}
+
+  private record LanesEnded(Lanes lanes, @Nullable Throwable failure) implements Internal {}
+
+  private record AnswerOverdue() implements Internal {}
+
+  private record DrainStep() implements Internal {}
+
+  private record FinalSnapshot(IndexActor.SnapshotWritten written) implements Internal {}
+
+  private record DeviceClosed() implements Internal {}
+
+  private record ShutdownOverdue() implements Internal {}
+
+  private final TimerScheduler<Object> timers;
+  private final Shared shared;
+  private final StoreSettings settings;
+  private final StoreFacade facade;
+  private final Requests requests;
+  private final Materializer materializer;
+  private final ExecutorService callbacks;
+  private final ExecutorService blocking;
+  private final ExecutorService probing;
+  private final ActorRef<LinkActor.Command> link;
+  private final Restarts restarts;
+
+  private StoreStatus.State state = StoreStatus.State.STARTING;
+  private String detail = "opening the device";
+  private String recovery = "";
+  private @Nullable ChunkMedium medium;
+  private @Nullable WorkerPool workers;
+  private List<ActorRef<IoWorkerActor.Command>> workerActors = List.of();
+  private @Nullable Lanes lanes;
+  private @Nullable ActorRef<IndexActor.Command> index;
+  private Semaphore recoveryPermits = new Semaphore(0);
+  private boolean rebuildWhenLanesEnd;
+  private final ArrayDeque<IndexActor.Request> held = new ArrayDeque<>();
+  private final List<ReplyTo<? super StoreStatus>> readyWaiters = new ArrayList<>();
+  private final List<ReplyTo<? super StoreStatus>> shutdownWaiters = new ArrayList<>();
+  private final Map<ActorRef<StoreEvent>, Predicate<StoreEvent>> subscribers = new HashMap<>();
+
+  /** The behaviour of a store: spawn it, and send it {@link StoreProtocol.Command}s. */
+  public static Behavior<StoreProtocol.Command> create(
+      StoreSettings settings, SaltRule saltRule, Ticker ticker) {
+    return Behaviors.<Object>setup(
+            context ->
+                Behaviors.withTimers(
+                    timers ->
+                        new StoreSupervisor(
+                            context, timers, new Shared(settings, saltRule, ticker))))
+        .narrow();
+  }
+
+  private StoreSupervisor(
+      ActorContext<Object> context, TimerScheduler<Object> timers, Shared shared) {
+    super(context);
+    context.setLoggerName(StoreSupervisor.class);
+    this.timers = timers;
+    this.shared = shared;
+    this.settings = shared.settings;
+    this.restarts =
+        new Restarts(settings.io().restartsMax(), settings.io().restartsWindow(), shared.ticker);
+    this.materializer = Materializer.createMaterializer(context);
+    this.callbacks =
+        new ForkJoinPool(
+            Runtime.getRuntime().availableProcessors(),
+            ForkJoinPool.defaultForkJoinWorkerThreadFactory,
+            null,
+            true);
+    this.blocking = daemon("weft-blocking");
+    this.probing = daemon("weft-probe");
+    ActorRef<Object> self = context.getSelf();
+    this.requests = new Requests(shared, false, request -> self.tell(new Held(request)));
+    this.facade =
+        new StoreFacade(
+            shared,
+            self.unsafeUpcast(),
+            callbacks,
+            new Requests(shared, true, request -> self.tell(new Held(request))));
+    this.link =
+        context.spawn(
+            LinkActor.create(
+                new LinkActor.Surroundings(
+                    settings,
+                    shared.ticker,
+                    blocking,
+                    probing,
+                    report -> self.tell(new LinkSays(report)))),
+            "link",
+            DispatcherSelector.fromConfig("weft.dispatcher"));
+    context.watch(link);
+    timers.startTimerWithFixedDelay(new AnswerOverdue(), DEADLINE_TICK);
+  }
+
+  private static ExecutorService daemon(String name) {
+    return Executors.newSingleThreadExecutor(
+        task -> {
+          Thread thread = new Thread(task, name);
+          thread.setDaemon(true);
+          return thread;
+        });
+  }
+
+  @Override
+  public Receive<Object> createReceive() {
+    return newReceiveBuilder()
+        .onMessage(StoreProtocol.Command.class, this::onCommand)
+        .onMessage(Internal.class, this::onInternal)
+        .onSignal(Terminated.class, this::onTerminated)
+        .onSignal(PostStop.class, signal -> onStopped())
+        .build();
+  }
+
+  // ---------------------------------------------------------------- the protocol
+
+  private Behavior<Object> onCommand(StoreProtocol.Command command) {
+    switch (command) {
+      case StoreProtocol.Store store ->
+          requests.store(
+              store.key(),
+              store.payload(),
+              store.options(),
+              store.deadline(),
+              outcome -> store.replyTo().reply(new StoreProtocol.StoreReply(store.key(), outcome)));
+      case StoreProtocol.StoreBatch batch ->
+          requests.storeAll(
+              batch.items(),
+              batch.deadline(),
+              outcomes -> batch.replyTo().reply(new StoreProtocol.StoreBatchReply(outcomes)));
+      case StoreProtocol.Load load ->
+          requests.load(
+              load.key(),
+              load.target(),
+              load.urgency(),
+              load.deadline(),
+              outcome -> load.replyTo().reply(new StoreProtocol.LoadReply(load.key(), outcome)));
+      case StoreProtocol.LoadBatch batch ->
+          requests.loadAll(
+              batch.items(),
+              batch.urgency(),
+              batch.deadline(),
+              outcomes -> batch.replyTo().reply(new StoreProtocol.LoadBatchReply(outcomes)));
+      case StoreProtocol.Keys keys ->
+          requests.keys(keys.operation(), keys.keys(), keys.deadline(), keys.replyTo());
+      case StoreProtocol.Stat stat ->
+          requests.stat(
+              stat.keys(),
+              stat.deadline(),
+              outcomes -> stat.replyTo().reply(new StoreProtocol.StatReply(outcomes)));
+      case StoreProtocol.Expire expire ->
+          requests.expire(
+              expire.keys(),
+              expire.expiresAtMillis(),
+              expire.deadline(),
+              outcomes -> expire.replyTo().reply(new StoreProtocol.ExpireReply(outcomes)));
+      case StoreProtocol.DeleteAll delete ->
+          requests.deleteAll(delete.deadline(), delete.replyTo());
+      case StoreProtocol.ListKeys list ->
+          requests.list(
+              list.prefix(), list.cursor(), list.pageSize(), list.deadline(), list.replyTo());
+      case StoreProtocol.GetUsage get -> requests.usage(get.replyTo());
+      case StoreProtocol.GetStatus get -> get.replyTo().reply(status());
+      case StoreProtocol.Subscribe subscribe -> onSubscribe(subscribe.subscriber());
+      case StoreProtocol.Unsubscribe unsubscribe -> {
+        getContext().unwatch(unsubscribe.subscriber());
+        dropSubscriber(unsubscribe.subscriber());
+      }
+      case StoreProtocol.GetFacade get -> get.replyTo().reply(facade);
+      case StoreProtocol.AwaitReady await -> {
+        if (state == StoreStatus.State.STARTING) {
+          readyWaiters.add(await.replyTo());
+        } else {
+          await.replyTo().reply(status());
+        }
+      }
+      case StoreProtocol.Shutdown shutdown -> onShutdown(shutdown.replyTo());
+    }
+    return this;
+  }
+
+  private void hold(IndexActor.Request request) {
+    ActorRef<IndexActor.Command> serving = shared.index;
+    if (serving != null) {
+      serving.tell(request);
+    } else {
+      held.add(request);
+    }
+  }
+
+  private void onSubscribe(ActorRef<StoreEvent> subscriber) {
+    if (!subscribers.containsKey(subscriber)) {
+      Predicate<StoreEvent> listener =
+          event -> {
+            subscriber.tell(event);
+            return true;
+          };
+      subscribers.put(subscriber, listener);
+      shared.events.add(listener);
+      getContext().watch(subscriber);
+    }
+  }
+
+  private void dropSubscriber(ActorRef<StoreEvent> subscriber) {
+    Predicate<StoreEvent> listener = subscribers.remove(subscriber);
+    if (listener != null) {
+      shared.events.remove(listener);
+    }
+  }
+
+  private StoreStatus status() {
+    ChunkMedium open = medium;
+    return new StoreStatus(
+        state,
+        detail,
+        settings.directory().toString(),
+        open == null ? "" : open.info().filesystem(),
+        open != null && open.info().directIo(),
+        open == null ? "" : open.info().directIoDetail(),
+        recovery,
+        shared.intake.operations(),
+        shared.intake.bytesHeld(),
+        shared.stuckThreads.get(),
+        shared.usage,
+        shared.metrics.snapshot());
+  }
+
+  // ---------------------------------------------------------------- what the parts say
+
+  private Behavior<Object> onInternal(Internal message) {
+    switch (message) {
+      case LinkSays says -> onLink(says.report());
+      case IndexReady ready -> onIndexReady(ready.ready());
+      case RecoveryRead read -> onRecoveryRead(read);
+      case Held request -> hold(request.request());
+      case LanesEnded ended -> onLanesEnded(ended);
+      case AnswerOverdue _ -> shared.intake.answerOverdue();
+      case DrainStep _ -> drainStep();
+      case FinalSnapshot written -> closeDevice(written.written().problem());
+      case DeviceClosed _ -> {
+        return onDeviceClosed();
+      }
+      case ShutdownOverdue _ -> {
+        getContext().getLog().warn("the shutdown goes on without what is still in flight");
+        closeDevice("the device did not finish in weft.shutdown-timeout");
+      }
+    }
+    return this;
+  }
+
+  private void onLink(LinkActor.Report report) {
+    switch (report) {
+      case LinkActor.Report.Up up -> onLinkUp(up);
+      case LinkActor.Report.NotOpened failed -> {
+        getContext().getLog().error("the store cannot be opened: {}", failed.reason());
+        if (failed.retrying()) {
+          become(StoreStatus.State.DOWN, failed.reason());
+        } else {
+          fail(failed.reason());
+        }
+      }
+      case LinkActor.Report.Changed changed -> {
+        shared.events.publish(
+            new StoreEvent.LinkChanged(changed.from().name(), changed.to().name(), changed.why()));
+        if (changed.to() == LinkState.State.DEGRADED && state == StoreStatus.State.UP) {
+          become(StoreStatus.State.DEGRADED, changed.why());
+        } else if (changed.to() == LinkState.State.UP && state == StoreStatus.State.DEGRADED) {
+          become(StoreStatus.State.UP, "");
+        }
+      }
+      case LinkActor.Report.Space space -> {
+        ActorRef<IndexActor.Command> serving = index;
+        if (serving != null) {
+          serving.tell(new IndexActor.SpaceSampled(space.space().usableBytes()));
+        }
+      }
+    }
+  }
+
+  private void onLinkUp(LinkActor.Report.Up up) {
+    if (state == StoreStatus.State.DRAINING) {
+      return;
+    }
+    medium = up.medium();
+    if (!up.medium().info().directIo()) {
+      getContext()
+          .getLog()
+          .warn("chunks go through the page cache: {}", up.medium().info().directIoDetail());
+    }
+    startWorkers();
+    lanes = startLanes();
+    become(StoreStatus.State.STARTING, "rebuilding the index");
+    startIndex(true);
+  }
+
+  // ---------------------------------------------------------------- starting parts
+
+  private void startWorkers() {
+    StoreSettings.Io io = settings.io();
+    IoWorkerActor.Shared common =
+        new IoWorkerActor.Shared(io, shared.metrics, shared.ticker, shared.stuckThreads);
+    List<ActorRef<IoWorkerActor.Command>> actors = new ArrayList<>();
+    for (int i = 0; i < io.threads(); i++) {
+      String name = "io-worker-" + i;
+      ActorRef<IoWorkerActor.Command> worker =
+          getContext()
+              .spawn(
+                  IoWorkerActor.create(name, common),
+                  name,
+                  DispatcherSelector.fromConfig("weft.dispatcher"));
+      getContext().watch(worker);
+      actors.add(worker);
+    }
+    workerActors = actors;
+    workers = new WorkerPool(actors, io.queuePerWorker(), io.pieceBytes());
+  }
+
+  private Lanes startLanes() {
+    StoreSettings.Io io = settings.io();
+    WorkerPool pool = java.util.Objects.requireNonNull(workers);
+    Lanes started =
+        Lanes.start(
+            new LaneScheduler.Limits(
+                pool.capacity(), io.reservedForLoads(), io.inFlightBytes(), io.ageStep().toNanos()),
+            // Beside requests, each store may have a victim to remove, and a removal its retry.
+            settings.intake().operations() * 4,
+            pool,
+            shared.ticker,
+            "weft.dispatcher",
+            materializer);
+    ActorRef<Object> self = getContext().getSelf();
+    started.done().whenComplete((done, failure) -> self.tell(new LanesEnded(started, failure)));
+    return started;
+  }
+
+  private void startIndex(boolean trustClean) {
+    ChunkMedium open = java.util.Objects.requireNonNull(medium);
+    ActorRef<Object> self = getContext().getSelf();
+    ActorRef<IndexActor.Command> started =
+        getContext()
+            .spawnAnonymous(
+                IndexActor.create(
+                    new IndexActor.Surroundings(
+                        settings,
+                        shared.saltRule,
+                        open,
+                        java.util.Objects.requireNonNull(lanes),
+                        shared.events,
+                        shared.metrics,
+                        shared.ticker,
+                        blocking,
+                        usage -> shared.usage = usage,
+                        ready -> self.tell(new IndexReady(ready)))),
+                DispatcherSelector.fromConfig("weft.dispatcher"));
+    getContext().watch(started);
+    index = started;
+    shared.index = started;
+    while (!held.isEmpty()) {
+      started.tell(held.poll());
+    }
+    Semaphore permits = new Semaphore(RECOVERY_BATCHES_AHEAD);
+    recoveryPermits = permits;
+    blocking.execute(
+        () -> {
+          try {
+            String found =
+                RecoveryRun.feed(
+                    open,
+                    started,
+                    permits,
+                    trustClean,
+                    settings.evictionPolicy(),
+                    settings.io().scanThreads(),
+                    settings.quarantineBytes());
+            self.tell(new RecoveryRead(started, found, null));
+          } catch (DeviceException | RuntimeException failed) {
+            self.tell(new RecoveryRead(started, null, failed));
+          }
+        });
+  }
+
+  private void onRecoveryRead(RecoveryRead read) {
+    if (!read.index().equals(index)) {
+      return;
+    }
+    if (read.found() != null) {
+      recovery = read.found();
+    }
+    if (read.failure() != null) {
+      getContext().getLog().error("the index could not be rebuilt", read.failure());
+      fail("the index could not be rebuilt: " + read.failure().getMessage());
+    }
+  }
+
+  private void onIndexReady(IndexActor.Ready ready) {
+    if (!ready.index().equals(index) || state != StoreStatus.State.STARTING) {
+      return;
+    }
+    getContext().getLog().info("serving {} chunks: {}", ready.report().chunks(), recovery);
+    recovery =
+        recovery
+            + (ready.report().evicted() > 0
+                ? ", %,d evicted to fit the capacity".formatted(ready.report().evicted())
+                : "");
+    become(StoreStatus.State.UP, "");
+  }
+
+  // ---------------------------------------------------------------- what fails
+
+  private Behavior<Object> onTerminated(Terminated ended) {
+    ActorRef<?> who = ended.getRef();
+    if (subscribers.keySet().stream().anyMatch(who::equals)) {
+      dropSubscriber(who.unsafeUpcast());
+      return this;
+    }
+    if (state == StoreStatus.State.DRAINING
+        || state == StoreStatus.State.CLOSED
+        || state == StoreStatus.State.FAILED) {
+      return this;
+    }
+    if (who.equals(index)) {
+      onIndexLost();
+    } else {
+      fail(who.path().name() + " failed too often");
+    }
+    return this;
+  }
+
+  private void onIndexLost() {
+    index = null;
+    shared.index = null;
+    recoveryPermits.release(Integer.MAX_VALUE / 2);
+    shared.metrics.add(Metric.INDEX_REBUILDS);
+    Failed lost = new Failed(Failed.Cause.RESTARTED, "the index is being rebuilt", null);
+    shared.intake.failAccepted(lost);
+    shared.jobs.giveUpAll(lost);
+    if (!restarts.allowed()) {
+      fail("the index failed too often");
+      return;
+    }
+    become(StoreStatus.State.STARTING, "rebuilding the index");
+    // No write of the lost index may be published while the new one reads the device.
+    rebuildWhenLanesEnd = true;
+    java.util.Objects.requireNonNull(lanes).complete();
+  }
+
+  private void onLanesEnded(LanesEnded ended) {
+    if (!ended.lanes().equals(lanes)) {
+      return;
+    }
+    if (state == StoreStatus.State.DRAINING) {
+      finalSnapshot();
+      return;
+    }
+    if (state == StoreStatus.State.FAILED) {
+      return;
+    }
+    if (ended.failure() != null) {
+      shared.metrics.add(Metric.LANE_RESTARTS);
+      getContext().getLog().error("the device queue failed", ended.failure());
+      if (!restarts.allowed()) {
+        fail("the device queue failed too often");
+        return;
+      }
+    }
+    Lanes fresh = startLanes();
+    lanes = fresh;
+    ActorRef<IndexActor.Command> serving = index;
+    if (rebuildWhenLanesEnd) {
+      rebuildWhenLanesEnd = false;
+      startIndex(false);
+    } else if (serving != null) {
+      serving.tell(new IndexActor.UseLanes(fresh));
+    }
+  }
+
+  private void fail(String why) {
+    become(StoreStatus.State.FAILED, why);
+    Failed failed = new Failed(Failed.Cause.CLOSED, why, null);
+    shared.intake.close(failed);
+    shared.intake.failAccepted(failed);
+    shared.jobs.giveUpAll(failed);
+    held.clear();
+    ActorRef<IndexActor.Command> serving = index;
+    if (serving != null) {
+      serving.tell(new IndexActor.Close(Rejected.Reason.CLOSED, why));
+    }
+  }
+
+  private void become(StoreStatus.State next, String why) {
+    state = next;
+    detail = why;
+    if (next != StoreStatus.State.STARTING) {
+      StoreStatus status = status();
+      readyWaiters.forEach(waiter -> waiter.reply(status));
+      readyWaiters.clear();
+    }
+  }
+
+  // ---------------------------------------------------------------- shutting down
+
+  private void onShutdown(ReplyTo<? super StoreStatus> replyTo) {
+    shutdownWaiters.add(replyTo);
+    if (state == StoreStatus.State.DRAINING) {
+      return;
+    }
+    boolean serving = state == StoreStatus.State.UP || state == StoreStatus.State.DEGRADED;
+    become(StoreStatus.State.DRAINING, "shutting down");
+    shared.intake.close(new Failed(Failed.Cause.CLOSED, "the store is shutting down", null));
+    if (!serving) {
+      closeDevice("the store was not serving");
+      return;
+    }
+    timers.startSingleTimer(new ShutdownOverdue(), settings.shutdownTimeout());
+    timers.startTimerWithFixedDelay(new DrainStep(), Duration.ofMillis(5));
+    drainStep();
+  }
+
+  private void drainStep() {
+    ActorRef<IndexActor.Command> serving = index;
+    if (shared.intake.operations() == 0 && shared.jobs.size() == 0 && serving != null) {
+      timers.cancel(new DrainStep());
+      serving.tell(new IndexActor.Close(Rejected.Reason.CLOSED, "the store is shutting down"));
+      finalSnapshot();
+    }
+  }
+
+  private boolean snapshotAsked;
+
+  private void finalSnapshot() {
+    ActorRef<IndexActor.Command> serving = index;
+    if (snapshotAsked || serving == null) {
+      return;
+    }
+    snapshotAsked = true;
+    ActorRef<Object> self = getContext().getSelf();
+    serving.tell(
+        new IndexActor.WriteSnapshot(true, written -> self.tell(new FinalSnapshot(written))));
+  }
+
+  private boolean closing;
+
+  private void closeDevice(String snapshotProblem) {
+    if (closing) {
+      return;
+    }
+    closing = true;
+    timers.cancel(new DrainStep());
+    timers.cancel(new ShutdownOverdue());
+    detail = snapshotProblem.isEmpty() ? "" : "closed without a clean snapshot: " + snapshotProblem;
+    Failed closed = new Failed(Failed.Cause.CLOSED, "the store was closed", null);
+    shared.intake.failAccepted(closed);
+    shared.jobs.giveUpAll(closed);
+    Lanes running = lanes;
+    if (running != null) {
+      running.complete();
+    }
+    WorkerPool pool = workers;
+    if (pool != null) {
+      pool.close();
+    }
+    workerActors.forEach(worker -> worker.tell(new IoWorkerActor.Stop()));
+    ActorRef<Object> self = getContext().getSelf();
+    link.tell(new LinkActor.Drain(() -> self.tell(new DeviceClosed())));
+  }
+
+  private Behavior<Object> onDeviceClosed() {
+    become(StoreStatus.State.CLOSED, detail);
+    StoreStatus status = status();
+    shutdownWaiters.forEach(waiter -> waiter.reply(status));
+    facade.complete(status);
+    return Behaviors.stopped();
+  }
+
+  private Behavior<Object> onStopped() {
+    Failed closed = new Failed(Failed.Cause.CLOSED, "the store's actor was stopped", null);
+    shared.index = null;
+    shared.intake.close(closed);
+    shared.intake.failAccepted(closed);
+    facade.complete(status());
+    ChunkMedium open = medium;
+    if (state != StoreStatus.State.CLOSED && open != null) {
+      blocking.execute(open::close);
+    }
+    callbacks.shutdown();
+    blocking.shutdown();
+    probing.shutdown();
+    return this;
+  }
+}

@@ -1,0 +1,79 @@
+package io.weft.actor;
+
+import io.weft.base.DeviceException;
+import io.weft.core.Lane;
+import io.weft.core.Order;
+import io.weft.core.PiecePlan;
+import io.weft.device.ChunkMedium;
+import io.weft.device.IoScratch;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
+
+/** A chunk on its way to the device. */
+final class StoreTransfer extends DeviceTransfer {
+  private final Order.Write order;
+  private final StoreJob job;
+  private volatile ChunkMedium.@Nullable ChunkWrite write;
+  private volatile boolean published;
+
+  StoreTransfer(
+      Order.Write order,
+      StoreJob job,
+      ChunkMedium medium,
+      PiecePlan plan,
+      BiConsumer<Order, Order.Result> report) {
+    super(order, medium, job.admitted().deadline().nanos(), plan, report);
+    this.order = order;
+    this.job = job;
+    job.deviceBegins();
+  }
+
+  @Override
+  public Lane lane() {
+    return Lane.STORE;
+  }
+
+  @Override
+  void run(PiecePlan.Step step, long offset, long length, IoScratch scratch)
+      throws DeviceException {
+    MemorySegment payload = job.payload().memory();
+    switch (step) {
+      case WHOLE -> {
+        medium.store(order.address(), job.metadata(), payload, scratch);
+        published = true;
+      }
+      case OPEN -> write = medium.beginStore(order.address(), job.metadata(), job.length());
+      case BODY -> opened().write(offset, payload.asSlice(offset, length), scratch);
+      case CLOSE -> {
+        if (stopped()) {
+          opened().abandon();
+          return;
+        }
+        try {
+          opened().publish(scratch);
+          published = true;
+        } finally {
+          if (!published) {
+            opened().abandon();
+          }
+        }
+      }
+    }
+  }
+
+  private ChunkMedium.ChunkWrite opened() {
+    return Objects.requireNonNull(write);
+  }
+
+  @Override
+  boolean completed() {
+    return published;
+  }
+
+  @Override
+  void ended() {
+    job.deviceEnds();
+  }
+}

@@ -1,0 +1,305 @@
+package io.weft.base;
+
+import com.typesafe.config.Config;
+import com.typesafe.config.ConfigException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Function;
+
+/**
+ * The {@code weft} block of the configuration, read and checked. {@code reference.conf} says what
+ * each key means; whatever is wrong fails here, with the key, the value and the mend.
+ */
+public record StoreSettings(
+    Mode mode,
+    Path directory,
+    boolean createDirectory,
+    String expectedDevice,
+    long capacityBytes,
+    long reserveBytes,
+    long maxChunkBytes,
+    String evictionPolicy,
+    Map<String, Long> quotaBytes,
+    Durability durability,
+    String directIo,
+    long quarantineBytes,
+    Duration snapshotInterval,
+    Duration requestTimeout,
+    Duration shutdownTimeout,
+    Io io,
+    Intake intake,
+    Link link) {
+
+  /** Where the directory comes from. */
+  public enum Mode {
+    /** A plain directory: the embedded default. */
+    DIRECTORY,
+    /** The root of a mounted filesystem, verified to be the expected one. */
+    MOUNT
+  }
+
+  /**
+   * @param threads I/O workers, one thread each
+   * @param queuePerWorker pieces that wait at a worker, so that its thread never idles
+   * @param reservedForLoads pieces in flight that stores and deletes leave to loads
+   * @param pieceBytes the longest piece of a chunk that goes to the device at once
+   * @param piecesPerChunk pieces of one chunk that may be in flight at once
+   * @param inFlightBytes device bytes in flight
+   * @param ageStep how long a lane's head waits for each rank that it rises
+   * @param stuckAfter when an operation counts as stuck in the kernel
+   * @param stuckThreadsMax threads replaced because of that, at the most
+   * @param errorsBeforeRestart consecutive device errors of a worker that restart it
+   * @param restartsMax restarts of one part of the store within {@code restartsWindow}
+   * @param leaseBytes the pool of leases
+   * @param scanThreads threads of a recovery scan
+   */
+  public record Io(
+      int threads,
+      int queuePerWorker,
+      int reservedForLoads,
+      long pieceBytes,
+      int piecesPerChunk,
+      long inFlightBytes,
+      Duration ageStep,
+      Duration stuckAfter,
+      int stuckThreadsMax,
+      int errorsBeforeRestart,
+      int restartsMax,
+      Duration restartsWindow,
+      long leaseBytes,
+      int scanThreads) {}
+
+  /**
+   * @param operations accepted requests that are not answered
+   * @param bytes memory that accepted requests hold
+   * @param waiting calls of the facade that wait in line beyond that
+   */
+  public record Intake(int operations, long bytes, int waiting) {}
+
+  /**
+   * @param probeInterval how often the device is probed
+   * @param probeTimeout when a probe counts as failed
+   * @param openRetry how long after a failed opening the next try comes
+   */
+  public record Link(Duration probeInterval, Duration probeTimeout, Duration openRetry) {}
+
+  /**
+   * @param root what {@code ConfigFactory.load()} gives
+   * @throws IllegalArgumentException where a value is missing or wrong
+   */
+  public static StoreSettings from(Config root) {
+    if (!root.hasPath("weft")) {
+      throw new IllegalArgumentException(
+          "the configuration has no block 'weft': load it with ConfigFactory.load(), which brings"
+              + " weft's reference.conf");
+    }
+    Reader weft = new Reader(root.getConfig("weft"));
+    Mode mode = weft.oneOf("mode", Mode.class);
+    String directory = weft.text("directory");
+    if (directory.isBlank()) {
+      throw weft.wrong("directory", directory, "name the directory that holds the chunks");
+    }
+    StoreSettings settings =
+        new StoreSettings(
+            mode,
+            weft.value("directory", directory, Path::of),
+            weft.flag("create-directory"),
+            weft.text("mount.expected-device"),
+            weft.size("capacity", 1),
+            weft.size("reserve", 0),
+            weft.size("max-chunk", 1),
+            weft.text("eviction.policy"),
+            weft.sizes("eviction.quota"),
+            weft.oneOf("durability", Durability.class),
+            weft.word("direct-io", "required", "preferred", "off"),
+            weft.size("quarantine", 0),
+            weft.duration("snapshot-interval"),
+            weft.positive("request-timeout"),
+            weft.positive("shutdown-timeout"),
+            new Io(
+                weft.count("io.threads", 1, 1024),
+                weft.count("io.queue-per-worker", 1, 64),
+                weft.count("io.reserved-for-loads", 0, 1023),
+                weft.size("io.piece", 4096),
+                weft.count("io.pieces-per-chunk", 1, 1024),
+                weft.size("io.in-flight", 4096),
+                weft.positive("io.age-step"),
+                weft.positive("io.stuck-after"),
+                weft.count("io.stuck-threads-max", 0, 10_000),
+                weft.count("io.errors-before-restart", 1, 1_000_000),
+                weft.count("io.restarts-max", 0, 1_000_000),
+                weft.positive("io.restarts-window"),
+                weft.size("io.lease-pool", 4096),
+                weft.count("io.scan-threads", 1, 1024)),
+            new Intake(
+                weft.count("intake.operations", 1, 1 << 20),
+                weft.size("intake.bytes", 1),
+                weft.count("intake.waiting", 0, 1 << 24)),
+            new Link(
+                weft.positive("link.probe-interval"),
+                weft.positive("link.probe-timeout"),
+                weft.positive("link.open-retry")));
+    settings.check(weft);
+    return settings;
+  }
+
+  private void check(Reader weft) {
+    if (maxChunkBytes > Chunks.MAX_PAYLOAD_BYTES) {
+      throw weft.wrong(
+          "max-chunk",
+          new ByteSize(maxChunkBytes).toString(),
+          "at most " + new ByteSize(Chunks.MAX_PAYLOAD_BYTES));
+    }
+    if (capacityBytes < 2 * 4096) {
+      throw weft.wrong(
+          "capacity",
+          new ByteSize(capacityBytes).toString(),
+          "it holds not even one chunk: a chunk takes its bytes rounded up to blocks, and a block"
+              + " of 4 KiB that describes it");
+    }
+    if (io.pieceBytes() % 4096 != 0) {
+      throw weft.wrong("io.piece", new ByteSize(io.pieceBytes()).toString(), "a multiple of 4 KiB");
+    }
+    int pieces = io.threads() * io.queuePerWorker();
+    if (io.reservedForLoads() >= pieces) {
+      throw weft.wrong(
+          "io.reserved-for-loads",
+          io.reservedForLoads(),
+          "less than io.threads * io.queue-per-worker = " + pieces + ", or nothing is ever stored");
+    }
+    if (mode == Mode.DIRECTORY && !expectedDevice.isEmpty()) {
+      throw weft.wrong(
+          "mount.expected-device", expectedDevice, "leave it empty, or set weft.mode = mount");
+    }
+  }
+
+  /** Reads typed values of one block and says what is wrong with them. */
+  private record Reader(Config config) {
+
+    String text(String key) {
+      try {
+        return config.getString(key);
+      } catch (ConfigException wrong) {
+        throw missing(key, wrong);
+      }
+    }
+
+    boolean flag(String key) {
+      return value(
+          key,
+          text(key),
+          text ->
+              switch (text.toLowerCase(Locale.ROOT)) {
+                case "true", "on", "yes" -> true;
+                case "false", "off", "no" -> false;
+                default -> throw new IllegalArgumentException("write true or false");
+              });
+    }
+
+    long size(String key, long least) {
+      return value(
+          key,
+          text(key),
+          text -> {
+            long bytes = ByteSize.parse(text).bytes();
+            if (bytes < least) {
+              throw new IllegalArgumentException("at least " + new ByteSize(least));
+            }
+            return bytes;
+          });
+    }
+
+    Map<String, Long> sizes(String key) {
+      Map<String, Long> sizes = new TreeMap<>();
+      try {
+        config
+            .getObject(key)
+            .forEach(
+                (name, size) -> {
+                  String text = String.valueOf(size.unwrapped());
+                  sizes.put(
+                      name, value(key + "." + name, text, each -> ByteSize.parse(each).bytes()));
+                });
+      } catch (ConfigException wrong) {
+        throw missing(key, wrong);
+      }
+      return Map.copyOf(sizes);
+    }
+
+    int count(String key, int least, int most) {
+      return value(
+          key,
+          text(key),
+          text -> {
+            int count;
+            try {
+              count = Integer.parseInt(text.strip());
+            } catch (NumberFormatException notANumber) {
+              throw new IllegalArgumentException("write a whole number", notANumber);
+            }
+            if (count < least || count > most) {
+              throw new IllegalArgumentException("from " + least + " to " + most);
+            }
+            return count;
+          });
+    }
+
+    Duration duration(String key) {
+      try {
+        Duration duration = config.getDuration(key);
+        if (duration.isNegative()) {
+          throw wrong(key, text(key), "not negative");
+        }
+        return duration;
+      } catch (ConfigException.Missing missing) {
+        throw missing(key, missing);
+      } catch (ConfigException bad) {
+        throw wrong(key, text(key), "write a time with a unit, as in 250ms, 30s or 5m");
+      }
+    }
+
+    Duration positive(String key) {
+      Duration duration = duration(key);
+      if (duration.isZero()) {
+        throw wrong(key, text(key), "more than nothing");
+      }
+      return duration;
+    }
+
+    String word(String key, String... words) {
+      String word = text(key).toLowerCase(Locale.ROOT);
+      if (!java.util.List.of(words).contains(word)) {
+        throw wrong(key, word, "one of " + String.join(", ", words));
+      }
+      return word;
+    }
+
+    <E extends Enum<E>> E oneOf(String key, Class<E> type) {
+      String[] words =
+          java.util.Arrays.stream(type.getEnumConstants())
+              .map(each -> each.name().toLowerCase(Locale.ROOT))
+              .toArray(String[]::new);
+      return Enum.valueOf(type, word(key, words).toUpperCase(Locale.ROOT));
+    }
+
+    <T> T value(String key, String text, Function<String, T> parser) {
+      try {
+        return parser.apply(text);
+      } catch (IllegalArgumentException bad) {
+        throw wrong(key, text, String.valueOf(bad.getMessage()));
+      }
+    }
+
+    IllegalArgumentException wrong(String key, Object value, String mend) {
+      return new IllegalArgumentException("weft." + key + " = " + value + ": " + mend);
+    }
+
+    IllegalArgumentException missing(String key, ConfigException cause) {
+      return new IllegalArgumentException(
+          "weft." + key + " is missing or not of its type: " + cause.getMessage(), cause);
+    }
+  }
+}

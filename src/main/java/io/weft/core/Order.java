@@ -1,0 +1,114 @@
+package io.weft.core;
+
+import io.weft.base.ChunkAddress;
+import io.weft.base.DeviceException;
+import io.weft.base.StatOutcome;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Device work that the {@link StoreMachine} asks for. Every order comes back to {@link
+ * StoreMachine#completed} exactly once.
+ */
+public sealed interface Order {
+
+  ChunkAddress address();
+
+  /** Write the request's payload under this address and publish it. */
+  final class Write implements Order {
+    final StoreRequest request;
+    final ChunkAddress address;
+    final long physicalBytes;
+    final boolean lastTry;
+
+    Write(StoreRequest request, ChunkAddress address, long physicalBytes, boolean lastTry) {
+      this.request = request;
+      this.address = address;
+      this.physicalBytes = physicalBytes;
+      this.lastTry = lastTry;
+    }
+
+    public StoreRequest request() {
+      return request;
+    }
+
+    @Override
+    public ChunkAddress address() {
+      return address;
+    }
+  }
+
+  /** Read and verify the chunk into the request's target. */
+  final class Read implements Order {
+    final LoadRequest request;
+    final ChunkAddress address;
+    final int entry;
+    final long length;
+    final int attempt;
+
+    Read(LoadRequest request, ChunkAddress address, int entry, long length, int attempt) {
+      this.request = request;
+      this.address = address;
+      this.entry = entry;
+      this.length = length;
+      this.attempt = attempt;
+    }
+
+    public LoadRequest request() {
+      return request;
+    }
+
+    @Override
+    public ChunkAddress address() {
+      return address;
+    }
+
+    /** Payload bytes. */
+    public long length() {
+      return length;
+    }
+  }
+
+  /** Remove the file. */
+  record Remove(ChunkAddress address, long physicalBytes) implements Order {}
+
+  /** Move the file to quarantine. */
+  record Quarantine(ChunkAddress address, long physicalBytes) implements Order {}
+
+  /** Give the chunk another expiry time on the device. */
+  record ChangeExpiry(
+      ChunkAddress address, long expiresAtMillis, Consumer<io.weft.base.ExpireOutcome> answer)
+      implements Order {}
+
+  /** Read the self-describing block for its metadata. */
+  record ReadBlock(ChunkAddress address, int entry, Consumer<StatOutcome> answer)
+      implements Order {}
+
+  /** How an order came back. */
+  sealed interface Result {
+    /**
+     * Done.
+     *
+     * @param detail what the order returns besides: bytes in quarantine; else 0
+     * @param metadata of a block that was read
+     */
+    record Done(long detail, io.weft.base.ChunkMetadata metadata) implements Result {
+      public static final Done PLAIN = new Done(0, io.weft.base.ChunkMetadata.EMPTY);
+    }
+
+    /** The device answered with an error. */
+    record DeviceFailed(DeviceException error) implements Result {}
+
+    /** It was given up before it was done; nothing of it is visible on the device. */
+    record Cancelled(Transfer.Cancelled why) implements Result {}
+
+    /** A bug. */
+    record Broken(@Nullable Throwable bug) implements Result {}
+  }
+
+  /** Where orders go. */
+  @FunctionalInterface
+  interface Door {
+    void submit(Order order);
+  }
+}

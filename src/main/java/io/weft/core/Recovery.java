@@ -1,0 +1,213 @@
+package io.weft.core;
+
+import io.weft.base.ChunkAddress;
+import io.weft.base.KeysPage;
+import java.util.Arrays;
+
+/**
+ * Rebuilds the catalog of a machine that has not served yet, from what a snapshot of the index says
+ * and what a scan of the device finds.
+ *
+ * <p>After a clean shutdown the snapshot alone decides which chunks are there ({@link
+ * #trustSnapshot}). Otherwise the scan decides, and the snapshot only lends its order and
+ * frequencies to the chunks that are found in the same generation. Chunks that the snapshot does
+ * not know are younger than it: they come after all others, by generation.
+ *
+ * <p>Of several generations of one key the highest wins and the others are removed: a replacement
+ * had been published when the process died before it removed the old file.
+ */
+public final class Recovery {
+
+  /**
+   * What became of it.
+   *
+   * @param chunks chunks in the index now
+   * @param forgotten chunks of the snapshot that the scan did not find
+   * @param superseded older generations that are being removed
+   * @param evicted chunks given up because the capacity is smaller than before
+   */
+  public record Report(long chunks, long forgotten, long superseded, long evicted) {}
+
+  /** Takes the entries of a snapshot that is being written. */
+  @FunctionalInterface
+  public interface SnapshotSink {
+    void accept(
+        ChunkAddress address, long length, boolean hasMetadata, long stamp, int policyState);
+  }
+
+  private final StoreMachine machine;
+  private final Catalog catalog;
+  private long[] stamps = new long[1024];
+  private int[] states = new int[1024];
+  private long snapshotLast;
+  private long superseded;
+
+  public Recovery(StoreMachine machine) {
+    this.machine = machine;
+    this.catalog = machine.catalog();
+  }
+
+  /** A generation that may have been given out before. */
+  public void sawGeneration(long generation) {
+    catalog.sawGeneration(generation);
+  }
+
+  /** An entry of the snapshot. All of them come before the first {@link #found}. */
+  public void snapshotEntry(
+      ChunkAddress address, long length, boolean hasMetadata, long stamp, int policyState) {
+    if (catalog.index.find(address.key()) >= 0) {
+      return;
+    }
+    int entry = enter(address, length, hasMetadata);
+    catalog.index.setFlag(entry, Catalog.UNCONFIRMED);
+    remember(entry, stamp, policyState);
+    snapshotLast = Math.max(snapshotLast, stamp);
+  }
+
+  /** Takes every entry of the snapshot for present: the store was shut down cleanly with it. */
+  public void trustSnapshot() {
+    for (int entry = catalog.index.nextOccupied(0);
+        entry >= 0;
+        entry = catalog.index.nextOccupied(entry + 1)) {
+      catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
+    }
+  }
+
+  /** A chunk that the scan found in order. */
+  public void found(ChunkAddress address, long length, boolean hasMetadata) {
+    int entry = catalog.index.find(address.key());
+    if (entry < 0) {
+      entry = enter(address, length, hasMetadata);
+      remember(entry, young(address), 0);
+      return;
+    }
+    boolean same = catalog.index.generation(entry) == address.generation();
+    if (catalog.index.flag(entry, Catalog.UNCONFIRMED)) {
+      catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
+      rename(entry, address, length, hasMetadata);
+      if (!same) {
+        remember(entry, young(address), 0);
+      }
+      return;
+    }
+    ChunkAddress older = address;
+    long olderLength = length;
+    if (address.generation() > catalog.index.generation(entry)) {
+      older = catalog.address(entry);
+      olderLength = catalog.index.payloadLength(entry);
+      rename(entry, address, length, hasMetadata);
+      remember(entry, young(address), 0);
+    }
+    superseded++;
+    catalog.sawGeneration(address.generation());
+    catalog.removeUnlisted(older, olderLength);
+  }
+
+  /** Brings the chunks into their order, and the usage under the capacity. */
+  public Report finish() {
+    long forgotten = 0;
+    int[] present = new int[catalog.index.size()];
+    int count = 0;
+    for (int entry = catalog.index.nextOccupied(0);
+        entry >= 0;
+        entry = catalog.index.nextOccupied(entry + 1)) {
+      if (catalog.index.flag(entry, Catalog.UNCONFIRMED)) {
+        catalog.forgetUnconfirmed(entry);
+        forgotten++;
+      } else {
+        present[count++] = entry;
+      }
+    }
+    for (int entry : byStamp(Arrays.copyOf(present, count))) {
+      catalog.eviction.readmit(
+          entry,
+          catalog.index.salt(entry),
+          catalog.index.keyHash(entry),
+          catalog.physicalOf(entry),
+          states[entry]);
+    }
+    long evicted = machine.enforceCapacity();
+    return new Report(catalog.index.size(), forgotten, superseded, evicted);
+  }
+
+  private int enter(ChunkAddress address, long length, boolean hasMetadata) {
+    int salt = catalog.saltOf(address.key());
+    long physical = catalog.physicalBytes(length);
+    catalog.ledger.charge(CapacityLedger.Category.CHUNKS, physical);
+    catalog.salts.add(salt, physical);
+    catalog.sawGeneration(address.generation());
+    return catalog.enter(address, salt, length, hasMetadata);
+  }
+
+  private void rename(int entry, ChunkAddress address, long length, boolean hasMetadata) {
+    long before = catalog.physicalOf(entry);
+    long now = catalog.physicalBytes(length);
+    int salt = catalog.index.salt(entry);
+    catalog.ledger.release(CapacityLedger.Category.CHUNKS, before);
+    catalog.ledger.charge(CapacityLedger.Category.CHUNKS, now);
+    catalog.salts.remove(salt, before);
+    catalog.salts.add(salt, now);
+    catalog.sawGeneration(address.generation());
+    catalog.describe(entry, address, length, hasMetadata);
+  }
+
+  /** Younger than everything in the snapshot, in the order of the generations. */
+  private long young(ChunkAddress address) {
+    return snapshotLast + address.generation();
+  }
+
+  private void remember(int entry, long stamp, int policyState) {
+    if (entry >= stamps.length) {
+      stamps = Arrays.copyOf(stamps, Math.max(entry + 1, stamps.length * 2));
+      states = Arrays.copyOf(states, stamps.length);
+    }
+    stamps[entry] = stamp;
+    states[entry] = policyState;
+  }
+
+  private int[] byStamp(int[] entries) {
+    long[] sorted = new long[entries.length];
+    for (int i = 0; i < entries.length; i++) {
+      sorted[i] = stamps[entries[i]];
+    }
+    Arrays.sort(sorted);
+    long[] ranked = new long[entries.length];
+    for (int i = 0; i < entries.length; i++) {
+      long rank = Arrays.binarySearch(sorted, stamps[entries[i]]);
+      ranked[i] = rank << 32 | entries[i];
+    }
+    // Equal stamps may get different ranks of their run; any order among them will do.
+    Arrays.sort(ranked);
+    for (int i = 0; i < ranked.length; i++) {
+      entries[i] = (int) ranked[i];
+    }
+    return entries;
+  }
+
+  /**
+   * Hands over the entries of a bounded part of the index, for a snapshot of it.
+   *
+   * @param cursor 0 to begin, then what the call before returned
+   * @return {@link KeysPage#END} when all were handed over
+   */
+  public static long snapshotStep(StoreMachine machine, long cursor, int steps, SnapshotSink sink) {
+    Catalog catalog = machine.catalog();
+    int entry = (int) cursor;
+    for (int i = 0; i < steps; i++) {
+      entry = catalog.index.nextOccupied(entry);
+      if (entry < 0) {
+        return KeysPage.END;
+      }
+      int salt = catalog.index.salt(entry);
+      boolean parked = catalog.index.flag(entry, ChunkIndex.PARKED);
+      sink.accept(
+          catalog.address(entry),
+          catalog.index.payloadLength(entry),
+          catalog.index.flag(entry, ChunkIndex.HAS_METADATA),
+          parked ? 0 : catalog.eviction.stamp(entry, salt),
+          parked ? 0 : catalog.eviction.state(entry, salt));
+      entry++;
+    }
+    return entry;
+  }
+}

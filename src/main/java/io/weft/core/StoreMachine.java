@@ -1,0 +1,1107 @@
+package io.weft.core;
+
+import io.weft.base.ChunkAddress;
+import io.weft.base.ChunkKey;
+import io.weft.base.Chunks;
+import io.weft.base.DeviceException;
+import io.weft.base.ExpireOutcome;
+import io.weft.base.Failed;
+import io.weft.base.KeysOutcome;
+import io.weft.base.KeysPage;
+import io.weft.base.LoadOutcome;
+import io.weft.base.Metric;
+import io.weft.base.Metrics;
+import io.weft.base.Rejected;
+import io.weft.base.RemovalCause;
+import io.weft.base.SaltRule;
+import io.weft.base.StatOutcome;
+import io.weft.base.StoreMode;
+import io.weft.base.StoreOutcome;
+import io.weft.base.Ticker;
+import io.weft.base.Usage;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.LongUnaryOperator;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everything that the store decides about chunks, as one deterministic single-threaded machine:
+ * which store wins, who waits for whom, what is evicted, when bytes are free, what a completed
+ * device order means. It asks for device work through {@link Order.Door} and is told of its end
+ * through {@link #completed}; it answers requests directly. The actor around it only carries
+ * messages and time.
+ *
+ * <p><b>One write per key.</b> A key with a write or an expiry change on the device has a flight. A
+ * store of such a key waits for the flight and is then decided anew: an IF_ABSENT finds the chunk
+ * and is a duplicate, or finds that the write failed and becomes the write.
+ *
+ * <p><b>Publication.</b> An entry exists for published chunks only: it is made when the write order
+ * came back done, so no lookup can see a chunk earlier.
+ *
+ * <p><b>Space.</b> A write starts only with its physical bytes reserved. Bytes of a victim are free
+ * when its file is unlinked and its last reader is gone, not when it is chosen; a store that needs
+ * them waits, first come first served.
+ *
+ * <p><b>Races.</b> A load whose file was gone because the chunk was replaced, deleted or given
+ * another expiry in the meantime is looked up again. A chunk that fails verification is quarantined
+ * only while the index still names that very generation.
+ */
+public final class StoreMachine {
+
+  /**
+   * What bounds the machine.
+   *
+   * @param capacityBytes of the device, block rounding included
+   * @param reserveBytes what the filesystem must keep free
+   * @param maxChunkBytes the longest payload taken
+   * @param quotaBytes physical bytes by salt
+   */
+  public record Limits(
+      long capacityBytes, long reserveBytes, long maxChunkBytes, Map<String, Long> quotaBytes) {}
+
+  private static final int LOAD_ATTEMPTS = 16;
+  private static final int SWEEP_STEPS = 2_000;
+  private static final int LIST_STEPS = 4_000;
+  private static final long REMOVE_RETRY_NANOS = 1_000_000_000L;
+
+  /** A key with device work that other stores of the key wait for. */
+  private static final class Flight {
+    final ArrayDeque<Runnable> waiting = new ArrayDeque<>();
+    boolean changesExpiry;
+  }
+
+  /** A store that waits for room. */
+  private record SpaceWaiter(StoreRequest request, int salt, long physicalBytes) {}
+
+  /** A store that tries once more when the removes asked for until now are done. */
+  private record LastTry(
+      StoreRequest request, int salt, long physicalBytes, StoreOutcome otherwise, long whenDone) {}
+
+  private final Limits limits;
+  private final Catalog catalog;
+  private final CapacityLedger ledger;
+  private final Order.Door door;
+  private final StoreListener listener;
+  private final Metrics metrics;
+  private final Ticker ticker;
+
+  private final Map<ChunkKey, Flight> flights = new HashMap<>();
+  private final ArrayDeque<SpaceWaiter> spaceWaiters = new ArrayDeque<>();
+  private long spaceWaitersBytes;
+  private final ArrayDeque<Order.Remove> failedRemoves = new ArrayDeque<>();
+  private long nextRemoveRetryNanos;
+  private final ArrayDeque<LastTry> lastTries = new ArrayDeque<>();
+  private long removesDone;
+  private long removesAsked;
+  private int ordersOut;
+
+  private int sweepAt;
+  private int clearAt = -1;
+  private long clearBelowGeneration;
+  private long cleared;
+  private final List<Consumer<Long>> clearWaiting = new ArrayList<>();
+
+  private Rejected.@Nullable Reason closedFor = null;
+  private String closedDetail = "";
+
+  public StoreMachine(
+      Limits limits,
+      Supplier<EvictionPolicy> policies,
+      SaltRule saltRule,
+      LongUnaryOperator physicalSize,
+      Order.Door door,
+      StoreListener listener,
+      Metrics metrics,
+      Ticker ticker) {
+    this.limits = limits;
+    this.door =
+        order -> {
+          ordersOut++;
+          if (order instanceof Order.Remove) {
+            removesAsked++;
+          }
+          door.submit(order);
+        };
+    this.ledger = new CapacityLedger(limits.capacityBytes(), limits.reserveBytes());
+    this.catalog =
+        new Catalog(policies, ledger, saltRule, physicalSize, limits.quotaBytes(), this.door);
+    this.listener = listener;
+    this.metrics = metrics;
+    this.ticker = ticker;
+  }
+
+  Catalog catalog() {
+    return catalog;
+  }
+
+  // ---------------------------------------------------------------- stores
+
+  /** Decides a store; its answer comes now or when the device is done. */
+  public void store(StoreRequest request) {
+    if (request.abandoned()) {
+      request.answer(Failed.deadline());
+      return;
+    }
+    if (closedFor != null) {
+      reject(request, closedFor, closedDetail);
+      return;
+    }
+    long physical = catalog.physicalBytes(request.length());
+    if (request.length() > limits.maxChunkBytes()) {
+      reject(
+          request,
+          Rejected.Reason.TOO_LARGE,
+          "the chunk has %d bytes, weft.max-chunk allows %d"
+              .formatted(request.length(), limits.maxChunkBytes()));
+      return;
+    }
+    if (physical > limits.capacityBytes()) {
+      reject(
+          request,
+          Rejected.Reason.TOO_LARGE,
+          "the chunk takes %d bytes on the device, weft.capacity is %d"
+              .formatted(physical, limits.capacityBytes()));
+      return;
+    }
+    Flight flight = flights.get(request.key());
+    if (flight != null) {
+      flight.waiting.add(() -> store(request));
+      return;
+    }
+    int entry = findLive(request.key());
+    if (entry >= 0 && request.mode() == StoreMode.IF_ABSENT) {
+      catalog.touch(entry);
+      metrics.add(Metric.STORES_DUPLICATE);
+      request.answer(new StoreOutcome.AlreadyStored());
+      return;
+    }
+    if (entry < 0 && request.mode() == StoreMode.IF_PRESENT) {
+      request.answer(new StoreOutcome.NotPresent());
+      return;
+    }
+    int salt = catalog.saltOf(request.key());
+    if (!reserveQuota(request, salt, physical)) {
+      catalog.salts.dropIfUnused(salt);
+      return;
+    }
+    flights.put(request.key(), new Flight());
+    if (spaceWaiters.isEmpty() && tryStartWrite(request, salt, physical)) {
+      return;
+    }
+    if (!makeRoom(physical)) {
+      endWithoutWrite(request, salt, physical);
+      reject(
+          request,
+          Rejected.Reason.FULL,
+          "every chunk that could make room is locked, pinned or in use");
+      return;
+    }
+    spaceWaiters.add(new SpaceWaiter(request, salt, physical));
+    spaceWaitersBytes += physical;
+    admitSpaceWaiters();
+  }
+
+  private boolean reserveQuota(StoreRequest request, int salt, long physical) {
+    long quota = catalog.salts.quotaBytes(salt);
+    if (quota != Salts.NO_QUOTA) {
+      while (catalog.salts.usedBytes(salt) + physical > quota) {
+        int victim = physical > quota ? -1 : catalog.takeVictim(salt);
+        if (victim < 0) {
+          reject(
+              request,
+              Rejected.Reason.QUOTA,
+              "the salt holds %d bytes of a quota of %d, the chunk takes %d"
+                  .formatted(catalog.salts.usedBytes(salt), quota, physical));
+          return false;
+        }
+        evict(victim);
+      }
+    }
+    catalog.salts.add(salt, physical);
+    return true;
+  }
+
+  /** Evicts until the bytes that are, or will be, free suffice for all that wait and this. */
+  private boolean makeRoom(long physical) {
+    while (ledger.free() + ledger.used(CapacityLedger.Category.RETIRED)
+        < spaceWaitersBytes + physical) {
+      int victim = catalog.takeVictim(-1);
+      if (victim < 0) {
+        return false;
+      }
+      evict(victim);
+    }
+    return true;
+  }
+
+  private void evict(int victim) {
+    metrics.add(Metric.EVICTIONS);
+    metrics.add(Metric.EVICTED_BYTES, catalog.physicalOf(victim));
+    announceRemoved(victim, RemovalCause.EVICTED);
+    catalog.retireVictim(victim);
+  }
+
+  private boolean tryStartWrite(StoreRequest request, int salt, long physical) {
+    if (!ledger.tryReserve(CapacityLedger.Category.STAGING, physical)) {
+      return false;
+    }
+    if (ledger.mayStart(physical)) {
+      startWrite(request, physical, false);
+      return true;
+    }
+    ledger.release(CapacityLedger.Category.STAGING, physical);
+    retryAfterEviction(
+        request,
+        salt,
+        physical,
+        new Rejected(
+            Rejected.Reason.RESERVE,
+            "the filesystem would be left with less than weft.reserve = %d bytes free"
+                .formatted(limits.reserveBytes())));
+    return true;
+  }
+
+  private void startWrite(StoreRequest request, long physical, boolean lastTry) {
+    ledger.started(physical);
+    door.submit(
+        new Order.Write(
+            request,
+            new ChunkAddress(request.key(), catalog.takeGeneration(), request.expiresAtMillis()),
+            physical,
+            lastTry));
+  }
+
+  private void admitSpaceWaiters() {
+    while (true) {
+      SpaceWaiter head = spaceWaiters.peekFirst();
+      if (head == null) {
+        return;
+      }
+      if (head.request().abandoned() || closedFor != null) {
+        spaceWaiters.removeFirst();
+        spaceWaitersBytes -= head.physicalBytes();
+        endWithoutWrite(head.request(), head.salt(), head.physicalBytes());
+        if (closedFor != null) {
+          reject(head.request(), closedFor, closedDetail);
+        } else {
+          head.request().answer(Failed.deadline());
+        }
+        continue;
+      }
+      if (ledger.free() < head.physicalBytes()) {
+        return;
+      }
+      spaceWaiters.removeFirst();
+      spaceWaitersBytes -= head.physicalBytes();
+      tryStartWrite(head.request(), head.salt(), head.physicalBytes());
+    }
+  }
+
+  /**
+   * The filesystem is fuller than the capacity says: gives chunks of the same size up, waits until
+   * they are unlinked, and tries once more; answers {@code otherwise} where nothing can be given
+   * up.
+   */
+  private void retryAfterEviction(
+      StoreRequest request, int salt, long physical, StoreOutcome otherwise) {
+    long victimsBytes = 0;
+    long before = ledger.used(CapacityLedger.Category.RETIRED);
+    while (victimsBytes < physical) {
+      int victim = catalog.takeVictim(-1);
+      if (victim < 0) {
+        break;
+      }
+      victimsBytes += catalog.physicalOf(victim);
+      evict(victim);
+    }
+    if (before + victimsBytes == 0) {
+      endWithoutWrite(request, salt, physical);
+      metrics.add(Metric.STORES_REJECTED);
+      request.answer(otherwise);
+      return;
+    }
+    lastTries.add(new LastTry(request, salt, physical, otherwise, removesAsked));
+  }
+
+  private void runLastTries() {
+    while (!lastTries.isEmpty() && lastTries.getFirst().whenDone() <= removesDone) {
+      LastTry next = lastTries.removeFirst();
+      if (!next.request().abandoned()
+          && closedFor == null
+          && ledger.tryReserve(CapacityLedger.Category.STAGING, next.physicalBytes())) {
+        if (next.otherwise() instanceof Failed || ledger.mayStart(next.physicalBytes())) {
+          startWrite(next.request(), next.physicalBytes(), true);
+          continue;
+        }
+        ledger.release(CapacityLedger.Category.STAGING, next.physicalBytes());
+      }
+      endWithoutWrite(next.request(), next.salt(), next.physicalBytes());
+      metrics.add(Metric.STORES_REJECTED);
+      next.request().answer(next.otherwise());
+    }
+  }
+
+  private void endWithoutWrite(StoreRequest request, int salt, long physical) {
+    catalog.salts.remove(salt, physical);
+    endFlight(request.key());
+  }
+
+  private void endFlight(ChunkKey key) {
+    Flight flight = flights.remove(key);
+    if (flight != null) {
+      Runnable next;
+      while ((next = flight.waiting.poll()) != null) {
+        next.run();
+      }
+    }
+  }
+
+  private void written(Order.Write order, Order.Result result) {
+    ledger.finished(order.physicalBytes);
+    int salt = catalog.saltOf(order.address.key());
+    switch (result) {
+      case Order.Result.Done _ -> {
+        publish(order, salt);
+        endFlight(order.address.key());
+      }
+      case Order.Result.DeviceFailed failed -> {
+        ledger.release(CapacityLedger.Category.STAGING, order.physicalBytes);
+        Failed outcome = Failed.device(failed.error());
+        if (failed.error().kind() == DeviceException.Kind.NO_SPACE) {
+          metrics.add(Metric.NO_SPACE);
+          if (!order.lastTry && !order.request.abandoned()) {
+            retryAfterEviction(order.request, salt, order.physicalBytes, outcome);
+            return;
+          }
+        }
+        fail(order, salt, outcome);
+      }
+      case Order.Result.Cancelled cancelled -> {
+        ledger.release(CapacityLedger.Category.STAGING, order.physicalBytes);
+        fail(order, salt, cancelled(cancelled.why()));
+      }
+      case Order.Result.Broken broken -> {
+        ledger.release(CapacityLedger.Category.STAGING, order.physicalBytes);
+        fail(order, salt, bug(broken.bug()));
+      }
+    }
+    admitSpaceWaiters();
+  }
+
+  private void fail(Order.Write order, int salt, Failed outcome) {
+    metrics.add(Metric.STORES_FAILED);
+    order.request.answer(outcome);
+    endWithoutWrite(order.request, salt, order.physicalBytes);
+  }
+
+  private void publish(Order.Write order, int salt) {
+    ledger.move(
+        CapacityLedger.Category.STAGING, CapacityLedger.Category.CHUNKS, order.physicalBytes);
+    int entry = catalog.index.find(order.address.key());
+    if (entry >= 0) {
+      announceRemoved(entry, RemovalCause.REPLACED);
+      catalog.retireReplaced(entry);
+      catalog.describe(entry, order.address, order.request.length(), order.request.hasMetadata());
+    } else {
+      entry =
+          catalog.enter(order.address, salt, order.request.length(), order.request.hasMetadata());
+    }
+    catalog.addToPolicy(entry);
+    metrics.add(Metric.STORES);
+    metrics.add(Metric.STORE_BYTES, order.request.length());
+    if (listener.active()) {
+      listener.stored(order.address.key(), order.address.generation(), order.request.length());
+    }
+    order.request.answer(new StoreOutcome.Stored(order.address.generation(), order.physicalBytes));
+  }
+
+  private void reject(StoreRequest request, Rejected.Reason reason, String detail) {
+    metrics.add(Metric.STORES_REJECTED);
+    request.answer(new Rejected(reason, detail));
+  }
+
+  // ---------------------------------------------------------------- loads
+
+  /** Decides a load; a hit is answered when the device is done. */
+  public void load(LoadRequest request) {
+    load(request, 1);
+  }
+
+  private void load(LoadRequest request, int attempt) {
+    if (request.abandoned()) {
+      request.answer(Failed.deadline());
+      return;
+    }
+    if (closedFor != null) {
+      request.answer(new Rejected(closedFor, closedDetail));
+      return;
+    }
+    int entry = catalog.index.find(request.key());
+    if (entry < 0) {
+      miss(request, LoadOutcome.Miss.Why.ABSENT);
+      return;
+    }
+    if (expired(entry)) {
+      removeExpired(entry);
+      miss(request, LoadOutcome.Miss.Why.EXPIRED);
+      return;
+    }
+    long length = catalog.index.payloadLength(entry);
+    if (request.capacityBytes() < length) {
+      request.answer(new LoadOutcome.TooSmall(length));
+      return;
+    }
+    if (waitsForExpiryChange(request.key(), () -> load(request, attempt))) {
+      return;
+    }
+    catalog.index.incrementReaders(entry);
+    door.submit(new Order.Read(request, catalog.address(entry), entry, length, attempt));
+  }
+
+  private void read(Order.Read order, Order.Result result) {
+    boolean current = !catalog.retiredReaderLeft(order.address.generation());
+    if (current) {
+      catalog.index.decrementReaders(order.entry);
+      catalog.released(order.entry);
+    }
+    switch (result) {
+      case Order.Result.Done _ -> {
+        metrics.add(Metric.LOADS_HIT);
+        metrics.add(Metric.LOAD_BYTES, order.length);
+        if (current && order.request.touches()) {
+          catalog.touch(order.entry);
+          if (listener.active()) {
+            listener.accessed(order.address.key());
+          }
+        }
+        order.request.loaded(order.length);
+      }
+      case Order.Result.DeviceFailed failed -> {
+        switch (failed.error().kind()) {
+          case CORRUPT -> {
+            if (current && names(order.entry, order.address)) {
+              quarantine(order.entry, String.valueOf(failed.error().getMessage()));
+              miss(order.request, LoadOutcome.Miss.Why.CORRUPT);
+            } else {
+              lookAgain(order, Failed.device(failed.error()));
+            }
+          }
+          case NOT_FOUND -> {
+            if (current && names(order.entry, order.address)) {
+              vanished(order.entry);
+              miss(order.request, LoadOutcome.Miss.Why.ABSENT);
+            } else {
+              lookAgain(order, Failed.device(failed.error()));
+            }
+          }
+          default -> {
+            metrics.add(Metric.LOADS_FAILED);
+            order.request.answer(Failed.device(failed.error()));
+          }
+        }
+      }
+      case Order.Result.Cancelled cancelled -> order.request.answer(cancelled(cancelled.why()));
+      case Order.Result.Broken broken -> {
+        metrics.add(Metric.LOADS_FAILED);
+        order.request.answer(bug(broken.bug()));
+      }
+    }
+  }
+
+  private void lookAgain(Order.Read order, Failed otherwise) {
+    metrics.add(Metric.LOST_RACES);
+    if (order.attempt >= LOAD_ATTEMPTS) {
+      order.request.answer(otherwise);
+    } else {
+      load(order.request, order.attempt + 1);
+    }
+  }
+
+  private void miss(LoadRequest request, LoadOutcome.Miss.Why why) {
+    metrics.add(Metric.LOADS_MISS);
+    request.answer(new LoadOutcome.Miss(why));
+  }
+
+  /** Whether the entry still names exactly this file. */
+  private boolean names(int entry, ChunkAddress address) {
+    return catalog.index.occupied(entry)
+        && catalog.index.generation(entry) == address.generation()
+        && catalog.index.expiresAtMillis(entry) == address.expiresAtMillis();
+  }
+
+  private void quarantine(int entry, String detail) {
+    ChunkAddress address = catalog.address(entry);
+    long bytes = catalog.physicalOf(entry);
+    metrics.add(Metric.CORRUPT);
+    if (listener.active()) {
+      listener.quarantined(address.key(), detail);
+    }
+    if (catalog.index.readers(entry) > 0) {
+      // Other readers of the same bytes will fail the same way; the file goes with the last of
+      // them.
+      catalog.retire(entry);
+      return;
+    }
+    ledger.move(CapacityLedger.Category.CHUNKS, CapacityLedger.Category.QUARANTINE, bytes);
+    catalog.dropWithoutFile(entry);
+    door.submit(new Order.Quarantine(address, bytes));
+  }
+
+  private void vanished(int entry) {
+    metrics.add(Metric.VANISHED);
+    announceRemoved(entry, RemovalCause.VANISHED);
+    long bytes = catalog.physicalOf(entry);
+    if (catalog.index.readers(entry) > 0) {
+      catalog.retire(entry);
+      return;
+    }
+    ledger.release(CapacityLedger.Category.CHUNKS, bytes);
+    catalog.dropWithoutFile(entry);
+    admitSpaceWaiters();
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  /** Which of the keys are there, published and not expired. Does not count as a use. */
+  public KeysOutcome lookup(List<ChunkKey> keys) {
+    if (closedFor != null) {
+      return new Rejected(closedFor, closedDetail);
+    }
+    BitSet hits = new BitSet(keys.size());
+    int[] entries = new int[keys.size()];
+    catalog.index.findAll(keys, entries);
+    long now = catalog.expiring() > 0 ? ticker.epochMillis() : 0;
+    for (int i = 0; i < entries.length; i++) {
+      if (entries[i] >= 0 && !Chunks.expired(catalog.index.expiresAtMillis(entries[i]), now)) {
+        hits.set(i);
+      }
+    }
+    metrics.add(Metric.LOOKUP_KEYS, keys.size());
+    metrics.add(Metric.LOOKUP_HITS, hits.cardinality());
+    return new KeysOutcome.Done(keys.size(), hits, new BitSet());
+  }
+
+  /** {@link #lookup}, and one lock on each hit, in the same step. */
+  public KeysOutcome lookupAndLock(List<ChunkKey> keys) {
+    return onHits(keys, catalog.index::incrementLocks);
+  }
+
+  /** Takes one lock of each key away. Unknown and unlocked keys are tolerated. */
+  public KeysOutcome unlock(List<ChunkKey> keys) {
+    return change(keys, catalog.index::decrementLocks);
+  }
+
+  /** One pin more on each key that is there. */
+  public KeysOutcome pin(List<ChunkKey> keys) {
+    return onHits(keys, catalog.index::incrementPins);
+  }
+
+  /** One pin less on each key; never below none. */
+  public KeysOutcome unpin(List<ChunkKey> keys) {
+    return change(keys, catalog.index::decrementPins);
+  }
+
+  /** Counts as a use of each key, last to first: the head of a prefix outlives its tail. */
+  public KeysOutcome touch(List<ChunkKey> keys) {
+    BitSet hits = new BitSet(keys.size());
+    for (int i = keys.size() - 1; i >= 0; i--) {
+      int entry = findLive(keys.get(i));
+      if (entry >= 0) {
+        catalog.touch(entry);
+        hits.set(i);
+        if (listener.active()) {
+          listener.accessed(keys.get(i));
+        }
+      }
+    }
+    return new KeysOutcome.Done(keys.size(), hits, new BitSet());
+  }
+
+  /**
+   * Removes the keys from the index at once and their files in the DELETE lane. Locked and pinned
+   * chunks are left, and said, unless {@code force}; a chunk that is being read goes when its last
+   * reader is done.
+   */
+  public KeysOutcome delete(List<ChunkKey> keys, boolean force) {
+    if (closedFor != null) {
+      return new Rejected(closedFor, closedDetail);
+    }
+    BitSet hits = new BitSet(keys.size());
+    BitSet held = new BitSet();
+    for (int i = 0; i < keys.size(); i++) {
+      int entry = findLive(keys.get(i));
+      if (entry < 0) {
+        continue;
+      }
+      if (!force && (catalog.index.locks(entry) > 0 || catalog.index.pins(entry) > 0)) {
+        held.set(i);
+        continue;
+      }
+      hits.set(i);
+      delete(entry);
+    }
+    return new KeysOutcome.Done(keys.size(), hits, held);
+  }
+
+  private void delete(int entry) {
+    ChunkKey key = catalog.index.key(entry);
+    Flight flight = flights.get(key);
+    if (flight != null && flight.changesExpiry) {
+      // The file has one of two names until the change is done: hide the chunk now, remove it then.
+      catalog.changeExpiry(entry, 1);
+      return;
+    }
+    metrics.add(Metric.DELETED);
+    announceRemoved(entry, RemovalCause.DELETED);
+    catalog.retire(entry);
+  }
+
+  private interface EntryTest {
+    boolean apply(int entry);
+  }
+
+  private KeysOutcome onHits(List<ChunkKey> keys, EntryTest change) {
+    KeysOutcome outcome = lookup(keys);
+    if (outcome instanceof KeysOutcome.Done done) {
+      for (int i = done.hits().nextSetBit(0); i >= 0; i = done.hits().nextSetBit(i + 1)) {
+        change.apply(catalog.index.find(keys.get(i)));
+      }
+    }
+    return outcome;
+  }
+
+  private KeysOutcome change(List<ChunkKey> keys, EntryTest change) {
+    BitSet changed = new BitSet(keys.size());
+    for (int i = 0; i < keys.size(); i++) {
+      int entry = catalog.index.find(keys.get(i));
+      if (entry >= 0 && change.apply(entry)) {
+        changed.set(i);
+        catalog.released(entry);
+      }
+    }
+    return new KeysOutcome.Done(keys.size(), changed, new BitSet());
+  }
+
+  /** What is known of one chunk; metadata is read from the device where there is any. */
+  public void stat(ChunkKey key, Consumer<StatOutcome> answer) {
+    if (closedFor != null) {
+      answer.accept(new Rejected(closedFor, closedDetail));
+      return;
+    }
+    int entry = findLive(key);
+    if (entry < 0) {
+      answer.accept(new StatOutcome.Absent());
+    } else if (!catalog.index.flag(entry, ChunkIndex.HAS_METADATA)) {
+      answer.accept(present(entry, io.weft.base.ChunkMetadata.EMPTY));
+    } else if (!waitsForExpiryChange(key, () -> stat(key, answer))) {
+      catalog.index.incrementReaders(entry);
+      door.submit(new Order.ReadBlock(catalog.address(entry), entry, answer));
+    }
+  }
+
+  private StatOutcome.Present present(int entry, io.weft.base.ChunkMetadata metadata) {
+    ChunkIndex index = catalog.index;
+    return new StatOutcome.Present(
+        index.payloadLength(entry),
+        catalog.physicalOf(entry),
+        index.generation(entry),
+        index.expiresAtMillis(entry),
+        metadata,
+        index.locks(entry),
+        index.pins(entry));
+  }
+
+  private void blockRead(Order.ReadBlock order, Order.Result result) {
+    boolean current = !catalog.retiredReaderLeft(order.address().generation());
+    StatOutcome outcome =
+        switch (result) {
+          case Order.Result.Done done ->
+              current ? present(order.entry(), done.metadata()) : new StatOutcome.Absent();
+          case Order.Result.DeviceFailed failed ->
+              current ? Failed.device(failed.error()) : new StatOutcome.Absent();
+          case Order.Result.Cancelled cancelled -> cancelled(cancelled.why());
+          case Order.Result.Broken broken -> bug(broken.bug());
+        };
+    if (current) {
+      catalog.index.decrementReaders(order.entry());
+      catalog.released(order.entry());
+    }
+    order.answer().accept(outcome);
+  }
+
+  /** Gives the chunk another expiry time, on the device first: it holds after a crash. */
+  public void expire(ChunkKey key, long expiresAtMillis, Consumer<ExpireOutcome> answer) {
+    if (closedFor != null) {
+      answer.accept(new Rejected(closedFor, closedDetail));
+      return;
+    }
+    Flight flight = flights.get(key);
+    if (flight != null) {
+      flight.waiting.add(() -> expire(key, expiresAtMillis, answer));
+      return;
+    }
+    int entry = findLive(key);
+    if (entry < 0) {
+      answer.accept(new ExpireOutcome.Absent());
+      return;
+    }
+    if (catalog.index.expiresAtMillis(entry) == expiresAtMillis) {
+      answer.accept(new ExpireOutcome.Changed());
+      return;
+    }
+    Flight change = new Flight();
+    change.changesExpiry = true;
+    flights.put(key, change);
+    catalog.index.setFlag(entry, Catalog.BUSY);
+    door.submit(new Order.ChangeExpiry(catalog.address(entry), expiresAtMillis, answer));
+  }
+
+  private void expiryChanged(Order.ChangeExpiry order, Order.Result result) {
+    ChunkKey key = order.address().key();
+    int entry = catalog.index.find(key);
+    boolean deleted = catalog.index.expiresAtMillis(entry) != order.address().expiresAtMillis();
+    ExpireOutcome outcome =
+        switch (result) {
+          case Order.Result.Done _ -> {
+            catalog.changeExpiry(entry, order.expiresAtMillis());
+            yield new ExpireOutcome.Changed();
+          }
+          case Order.Result.DeviceFailed failed -> Failed.device(failed.error());
+          case Order.Result.Cancelled cancelled -> cancelled(cancelled.why());
+          case Order.Result.Broken broken -> bug(broken.bug());
+        };
+    if (!(outcome instanceof ExpireOutcome.Changed)) {
+      catalog.changeExpiry(entry, order.address().expiresAtMillis());
+    }
+    catalog.index.clearFlag(entry, Catalog.BUSY);
+    catalog.released(entry);
+    boolean gone =
+        result instanceof Order.Result.DeviceFailed failed
+            && failed.error().kind() == DeviceException.Kind.NOT_FOUND;
+    Flight flight = flights.get(key);
+    if (flight != null) {
+      flight.changesExpiry = false;
+    }
+    if (gone) {
+      vanished(entry);
+      outcome = new ExpireOutcome.Absent();
+    } else if (deleted) {
+      delete(entry);
+    }
+    order.answer().accept(outcome);
+    endFlight(key);
+  }
+
+  private boolean waitsForExpiryChange(ChunkKey key, Runnable again) {
+    Flight flight = flights.get(key);
+    if (flight != null && flight.changesExpiry) {
+      flight.waiting.add(again);
+      return true;
+    }
+    return false;
+  }
+
+  /** Removes every chunk that is there now, in bounded steps; locks and pins do not save them. */
+  public void deleteAll(Consumer<Long> answer) {
+    clearWaiting.add(answer);
+    clearAt = 0;
+    clearBelowGeneration = catalog.nextGeneration();
+  }
+
+  /**
+   * Lists keys from a cursor on. A chunk that is there during the whole walk is listed exactly
+   * once. A page may be short or empty before the end, because each call looks at a bounded number
+   * of entries.
+   *
+   * @param cursor 0 to begin, then the page's
+   * @param prefix the bytes that listed keys begin with; empty for all
+   */
+  public KeysPage list(byte[] prefix, long cursor, int pageSize) {
+    List<KeysPage.ListedKey> keys = new ArrayList<>();
+    long now = ticker.epochMillis();
+    int at = (int) Math.min(cursor, Integer.MAX_VALUE);
+    for (int step = 0; step < LIST_STEPS && keys.size() < pageSize; step++) {
+      at = catalog.index.nextOccupied(at);
+      if (at < 0) {
+        return new KeysPage(keys, KeysPage.END);
+      }
+      if (!Chunks.expired(catalog.index.expiresAtMillis(at), now)) {
+        ChunkKey key = catalog.index.key(at);
+        if (key.length() >= prefix.length && startsWith(key, prefix)) {
+          keys.add(new KeysPage.ListedKey(key, catalog.index.payloadLength(at)));
+        }
+      }
+      at++;
+    }
+    return new KeysPage(keys, at);
+  }
+
+  private static boolean startsWith(ChunkKey key, byte[] prefix) {
+    return prefix.length == 0
+        || java.util.Arrays.equals(key.toBytes(), 0, prefix.length, prefix, 0, prefix.length);
+  }
+
+  /** What the store holds. */
+  public Usage usage() {
+    return new Usage(
+        catalog.index.size(),
+        ledger.used(),
+        ledger.used(CapacityLedger.Category.CHUNKS),
+        ledger.capacity(),
+        usageBySalt());
+  }
+
+  private Map<String, Long> usageBySalt() {
+    Map<String, Long> bySalt = new java.util.TreeMap<>();
+    for (Salts.SaltUsage salt : catalog.salts.usage()) {
+      if (salt.usedBytes() > 0) {
+        bySalt.put(salt.salt(), salt.usedBytes());
+      }
+    }
+    return bySalt;
+  }
+
+  // ---------------------------------------------------------------- the device's answers
+
+  /** An order came back. */
+  public void completed(Order order, Order.Result result) {
+    ordersOut--;
+    if (result instanceof Order.Result.DeviceFailed failed && failed.error().deviceInDoubt()) {
+      metrics.add(Metric.DEVICE_ERRORS);
+    }
+    switch (order) {
+      case Order.Write write -> written(write, result);
+      case Order.Read read -> read(read, result);
+      case Order.Remove remove -> removed(remove, result);
+      case Order.Quarantine quarantine -> quarantined(quarantine, result);
+      case Order.ChangeExpiry change -> expiryChanged(change, result);
+      case Order.ReadBlock block -> blockRead(block, result);
+    }
+  }
+
+  private void removed(Order.Remove order, Order.Result result) {
+    removesDone++;
+    if (result instanceof Order.Result.Done) {
+      ledger.release(CapacityLedger.Category.RETIRED, order.physicalBytes());
+      ledger.freed(order.physicalBytes());
+    } else {
+      failedRemoves.add(order);
+    }
+    runLastTries();
+    admitSpaceWaiters();
+  }
+
+  private void quarantined(Order.Quarantine order, Order.Result result) {
+    if (result instanceof Order.Result.Done done) {
+      ledger.release(CapacityLedger.Category.QUARANTINE, order.physicalBytes() - done.detail());
+    } else {
+      ledger.move(
+          CapacityLedger.Category.QUARANTINE,
+          CapacityLedger.Category.RETIRED,
+          order.physicalBytes());
+      failedRemoves.add(new Order.Remove(order.address(), order.physicalBytes()));
+    }
+    admitSpaceWaiters();
+  }
+
+  // ---------------------------------------------------------------- time and background
+
+  /**
+   * One bounded step of background work: removing expired chunks, emptying the store, retrying
+   * failed removes. To be called a few times a second, and again at once while it returns true.
+   */
+  public boolean step() {
+    retryFailedRemoves();
+    admitSpaceWaiters();
+    boolean more = clearStep();
+    if (catalog.expiring() > 0) {
+      sweepExpired();
+    } else {
+      sweepAt = 0;
+    }
+    return more;
+  }
+
+  private void retryFailedRemoves() {
+    long now = ticker.nanoTime();
+    if (failedRemoves.isEmpty() || closedFor != null || now - nextRemoveRetryNanos < 0) {
+      return;
+    }
+    nextRemoveRetryNanos = now + REMOVE_RETRY_NANOS;
+    List<Order.Remove> again = List.copyOf(failedRemoves);
+    failedRemoves.clear();
+    again.forEach(door::submit);
+  }
+
+  private boolean clearStep() {
+    if (clearAt < 0) {
+      return false;
+    }
+    List<Integer> entries = new ArrayList<>();
+    clearAt = catalog.walk(clearAt, SWEEP_STEPS, entries);
+    for (int entry : entries) {
+      if (catalog.index.generation(entry) < clearBelowGeneration) {
+        cleared++;
+        delete(entry);
+      }
+    }
+    if (clearAt >= 0) {
+      return true;
+    }
+    List<Consumer<Long>> answers = List.copyOf(clearWaiting);
+    clearWaiting.clear();
+    long count = cleared;
+    cleared = 0;
+    answers.forEach(answer -> answer.accept(count));
+    return false;
+  }
+
+  private void sweepExpired() {
+    List<Integer> entries = new ArrayList<>();
+    int next = catalog.walk(sweepAt, SWEEP_STEPS, entries);
+    sweepAt = Math.max(0, next);
+    for (int entry : entries) {
+      if (expired(entry) && !catalog.held(entry)) {
+        removeExpired(entry);
+      }
+    }
+  }
+
+  private void removeExpired(int entry) {
+    Flight flight = flights.get(catalog.index.key(entry));
+    if (flight != null && flight.changesExpiry) {
+      return;
+    }
+    metrics.add(Metric.EXPIRED);
+    announceRemoved(entry, RemovalCause.EXPIRED);
+    catalog.retire(entry);
+  }
+
+  /** What statvfs said just now. */
+  public void spaceSampled(long usableBytes) {
+    ledger.spaceSampled(usableBytes);
+    admitSpaceWaiters();
+  }
+
+  // ---------------------------------------------------------------- opening and closing
+
+  /** From now on requests are rejected with this reason; what is on the device goes on. */
+  public void close(Rejected.Reason reason, String detail) {
+    closedFor = reason;
+    closedDetail = detail;
+    admitSpaceWaiters();
+  }
+
+  /** Requests are taken again. */
+  public void open() {
+    closedFor = null;
+    admitSpaceWaiters();
+  }
+
+  /** Evicts until the usage is within the capacity, which may have been lowered. */
+  long enforceCapacity() {
+    long evicted = 0;
+    while (ledger.used() - ledger.used(CapacityLedger.Category.RETIRED) > ledger.capacity()) {
+      int victim = catalog.takeVictim(-1);
+      if (victim < 0) {
+        break;
+      }
+      evict(victim);
+      evicted++;
+    }
+    return evicted;
+  }
+
+  /**
+   * Bytes of files that are not chunks but count: later format versions, the quarantine, the
+   * snapshot. What was said before of the category is replaced.
+   */
+  public void account(CapacityLedger.Category category, long bytes) {
+    ledger.release(category, ledger.used(category));
+    ledger.charge(category, bytes);
+  }
+
+  public long chunks() {
+    return catalog.index.size();
+  }
+
+  public long keyBytes() {
+    return catalog.index.keyBytes();
+  }
+
+  public long nextGeneration() {
+    return catalog.nextGeneration();
+  }
+
+  /** Reserves room for a snapshot beside the present one; gives chunks up for it where it must. */
+  public boolean reserveSnapshot(long bytes) {
+    if (spaceWaiters.isEmpty() && ledger.tryReserve(CapacityLedger.Category.SNAPSHOT, bytes)) {
+      return true;
+    }
+    makeRoom(bytes);
+    return false;
+  }
+
+  /** Whether a snapshot of this size can ever have room, once what is being removed is gone. */
+  public boolean snapshotMayFit(long bytes) {
+    return ledger.free() + ledger.used(CapacityLedger.Category.RETIRED) >= bytes;
+  }
+
+  /**
+   * The snapshot was written, or given up.
+   *
+   * @param bytes what it takes now; negative where nobody knows, and the reservation stays
+   */
+  public void snapshotWritten(long bytes) {
+    if (bytes >= 0) {
+      account(CapacityLedger.Category.SNAPSHOT, bytes);
+      admitSpaceWaiters();
+    }
+  }
+
+  /** Whether no device order is out and nothing waits for one. */
+  public boolean quiet() {
+    return ordersOut == 0 && spaceWaiters.isEmpty() && lastTries.isEmpty();
+  }
+
+  // ---------------------------------------------------------------- small helpers
+
+  /** The entry of the key, expired ones removed on the way; -1 where there is none. */
+  private int findLive(ChunkKey key) {
+    int entry = catalog.index.find(key);
+    if (entry >= 0 && expired(entry)) {
+      removeExpired(entry);
+      return -1;
+    }
+    return entry;
+  }
+
+  private boolean expired(int entry) {
+    long expiry = catalog.index.expiresAtMillis(entry);
+    return expiry != Chunks.NEVER && Chunks.expired(expiry, ticker.epochMillis());
+  }
+
+  private void announceRemoved(int entry, RemovalCause cause) {
+    if (listener.active()) {
+      listener.removed(catalog.index.key(entry), catalog.index.payloadLength(entry), cause);
+    }
+  }
+
+  private static Failed cancelled(Transfer.Cancelled why) {
+    return switch (why) {
+      case DEADLINE -> Failed.deadline();
+      case CLOSED -> new Failed(Failed.Cause.CLOSED, "the store was closed first", null);
+      case RESTARTED -> new Failed(Failed.Cause.RESTARTED, "the device queue restarted", null);
+    };
+  }
+
+  private static Failed bug(@Nullable Throwable bug) {
+    return new Failed(Failed.Cause.INTERNAL, String.valueOf(bug), null);
+  }
+}

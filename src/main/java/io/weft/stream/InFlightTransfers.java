@@ -1,0 +1,81 @@
+package io.weft.stream;
+
+import io.weft.core.Transfer;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Every transfer between its offer and its end, and every piece that is with the workers. It makes
+ * sure of two things: a transfer is finished once, and when the stream around it fails, whatever
+ * the stream held is brought to its end without it.
+ */
+final class InFlightTransfers {
+  private final Set<Transfer> transfers = ConcurrentHashMap.newKeySet();
+  private final Set<Transfer.Piece> withWorkers = ConcurrentHashMap.newKeySet();
+  private final PieceRunner runner;
+
+  InFlightTransfers(PieceRunner runner) {
+    this.runner = runner;
+  }
+
+  void add(Transfer transfer) {
+    transfers.add(transfer);
+  }
+
+  void finish(Transfer transfer) {
+    if (transfers.remove(transfer)) {
+      transfer.finish();
+    }
+  }
+
+  void run(Transfer.Piece piece, PieceRunner.DoneListener done) {
+    withWorkers.add(piece);
+    runner.run(
+        piece,
+        back -> {
+          withWorkers.remove(back);
+          done.done(back);
+        });
+  }
+
+  /**
+   * The stream is gone: gives up what it held. What is with the workers ends when it comes back.
+   */
+  void takeOverAll() {
+    List.copyOf(transfers).forEach(this::takeOver);
+  }
+
+  private void takeOver(Transfer transfer) {
+    synchronized (transfer) {
+      transfer.cancel(Transfer.Cancelled.RESTARTED);
+      for (Transfer.Piece piece : List.copyOf(transfer.piecesOut())) {
+        if (!withWorkers.contains(piece)) {
+          transfer.pieceDone(piece);
+        }
+      }
+      drive(transfer);
+    }
+  }
+
+  /** A piece came back after the stream was gone. */
+  void doneWithoutStream(Transfer.Piece piece) {
+    Transfer transfer = piece.transfer();
+    synchronized (transfer) {
+      if (transfer.piecesOut().contains(piece)) {
+        transfer.pieceDone(piece);
+      }
+      transfer.cancel(Transfer.Cancelled.RESTARTED);
+      drive(transfer);
+    }
+  }
+
+  private void drive(Transfer transfer) {
+    while (transfer.nextPieceBytes() >= 0) {
+      run(transfer.takePiece(), this::doneWithoutStream);
+    }
+    if (transfer.finished()) {
+      finish(transfer);
+    }
+  }
+}

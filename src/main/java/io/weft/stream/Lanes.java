@@ -1,0 +1,122 @@
+package io.weft.stream;
+
+import io.weft.base.Ticker;
+import io.weft.core.Lane;
+import io.weft.core.LaneScheduler;
+import io.weft.core.Transfer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletionStage;
+import org.apache.pekko.Done;
+import org.apache.pekko.NotUsed;
+import org.apache.pekko.japi.Pair;
+import org.apache.pekko.stream.Attributes;
+import org.apache.pekko.stream.BoundedSourceQueue;
+import org.apache.pekko.stream.ClosedShape;
+import org.apache.pekko.stream.Materializer;
+import org.apache.pekko.stream.javadsl.Flow;
+import org.apache.pekko.stream.javadsl.GraphDSL;
+import org.apache.pekko.stream.javadsl.Keep;
+import org.apache.pekko.stream.javadsl.RunnableGraph;
+import org.apache.pekko.stream.javadsl.Source;
+
+/**
+ * The device queue: one bounded queue a lane, the merge that chooses between them, and the device.
+ *
+ * <pre>
+ *   LOAD     queue -+
+ *   PREFETCH queue -+-> LaneMerge --piece--> DeviceStage --> I/O workers
+ *   DELETE   queue -+       ^                     |
+ *   STORE    queue -+       +----piece, done------+
+ * </pre>
+ *
+ * All of it is one island: no asynchronous boundary, no hidden buffer. A transfer that was offered
+ * is finished exactly once, also where the stream ends early.
+ */
+public final class Lanes {
+  private static final Lane[] LANES = Lane.values();
+
+  private final List<BoundedSourceQueue<Transfer>> queues;
+  private final InFlightTransfers inFlight;
+  private final CompletionStage<Done> done;
+
+  private Lanes(
+      List<BoundedSourceQueue<Transfer>> queues,
+      InFlightTransfers inFlight,
+      CompletionStage<Done> done) {
+    this.queues = queues;
+    this.inFlight = inFlight;
+    this.done =
+        done.whenComplete(
+            (_, failure) -> {
+              if (failure != null) {
+                inFlight.takeOverAll();
+              }
+            });
+  }
+
+  /**
+   * @param queueSize transfers that may wait in each lane; with as many as the intake accepts
+   *     operations, a lane is never full
+   */
+  public static Lanes start(
+      LaneScheduler.Limits limits,
+      int queueSize,
+      PieceRunner runner,
+      Ticker ticker,
+      String dispatcher,
+      Materializer materializer) {
+    InFlightTransfers inFlight = new InFlightTransfers(runner);
+    List<BoundedSourceQueue<Transfer>> queues = new ArrayList<>();
+    List<Source<Transfer, NotUsed>> sources = new ArrayList<>();
+    for (int i = 0; i < LANES.length; i++) {
+      Pair<BoundedSourceQueue<Transfer>, Source<Transfer, NotUsed>> pair =
+          Source.<Transfer>queue(queueSize).preMaterialize(materializer);
+      queues.add(pair.first());
+      sources.add(pair.second());
+    }
+    CompletionStage<Done> done =
+        RunnableGraph.fromGraph(
+                GraphDSL.create(
+                    Flow.of(Transfer.Piece.class)
+                        .via(new DeviceStage(inFlight, runner.capacity()))
+                        .watchTermination(Keep.right()),
+                    (builder, device) -> {
+                      LaneMerge.LaneShape merge =
+                          builder.add(new LaneMerge(limits, inFlight, ticker));
+                      for (int i = 0; i < LANES.length; i++) {
+                        builder.from(builder.add(sources.get(i)).out()).toInlet(merge.lanes.get(i));
+                      }
+                      builder.from(merge.out).toInlet(device.in());
+                      builder.from(device.out()).toInlet(merge.returned);
+                      return ClosedShape.getInstance();
+                    }))
+            .withAttributes(
+                Attributes.inputBuffer(1, 1)
+                    .and(org.apache.pekko.stream.ActorAttributes.dispatcher(dispatcher)))
+            .run(materializer);
+    return new Lanes(queues, inFlight, done);
+  }
+
+  /**
+   * Hands a transfer to its lane. Where the lanes have ended, or are full, the transfer is finished
+   * as given up.
+   */
+  public void offer(Transfer transfer) {
+    inFlight.add(transfer);
+    if (!queues.get(transfer.lane().rank()).offer(transfer).isEnqueued()) {
+      transfer.cancel(Transfer.Cancelled.RESTARTED);
+      inFlight.finish(transfer);
+    }
+  }
+
+  /** Takes nothing more; {@link #done()} follows when everything offered is finished. */
+  public void complete() {
+    queues.forEach(BoundedSourceQueue::complete);
+  }
+
+  /** When the stream has ended: well after {@link #complete()}, failed where a stage had a bug. */
+  public CompletionStage<Done> done() {
+    return done;
+  }
+}
