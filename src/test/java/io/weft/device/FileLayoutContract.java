@@ -24,7 +24,7 @@ import io.weft.base.ChunkMetadata;
 import io.weft.base.Chunks;
 import io.weft.base.DeviceException.Kind;
 import io.weft.base.Durability;
-import io.weft.device.ChunkMedium.ChunkAddress;
+import io.weft.base.ChunkAddress;
 import io.weft.device.ChunkMedium.ChunkRead;
 import io.weft.device.ChunkMedium.ChunkWrite;
 import io.weft.device.Layouts.Memory;

@@ -14,7 +14,7 @@ import io.weft.base.ChunkKey;
 import io.weft.base.DeviceException;
 import io.weft.base.DeviceException.Kind;
 import io.weft.base.Durability;
-import io.weft.device.ChunkMedium.ChunkAddress;
+import io.weft.base.ChunkAddress;
 import io.weft.device.SnapshotStore.Reader;
 import io.weft.device.SnapshotStore.SnapshotEntry;
 import io.weft.device.SnapshotStore.Writer;

@@ -9,7 +9,7 @@ import io.weft.base.Chunks;
 import io.weft.base.DeviceException;
 import io.weft.base.Durability;
 import io.weft.base.Ticker;
-import io.weft.device.ChunkMedium.ChunkAddress;
+import io.weft.base.ChunkAddress;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
