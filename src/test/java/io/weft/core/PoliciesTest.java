@@ -204,12 +204,15 @@ class PoliciesTest {
   }
 
   @Test
-  void chunksOfAnySizeShareTheSmallQueueOfS3Fifo() {
-    EvictionPolicy policy = Policies.create("s3fifo", new PolicyContext(100L << 30));
+  void s3FifoCountsALargeChunkAsHalfAGibibyteInTheShareOfTheSmallQueue() {
+    EvictionPolicy policy = Policies.create("s3fifo", new PolicyContext(10L << 30));
     policy.readmit(1, 1, 4096, 4);
     policy.add(2, 2, 80L << 30);
-    assertEquals(1, policy.evict(), "half a gibibyte is what the largest counts for");
-    assertEquals(2, policy.evict());
+    assertEquals(1, policy.evict(), "half of the small queue is used");
+    policy.readmit(1, 1, 4096, 4);
+    policy.add(3, 3, 600L << 20);
+    policy.add(4, 4, 1L << 20);
+    assertEquals(2, policy.evict(), "it is full now");
   }
 
   private static EvictionPolicy filled(String name, int... entries) {
