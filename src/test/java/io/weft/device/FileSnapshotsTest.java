@@ -10,11 +10,11 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkKey;
 import io.weft.base.DeviceException;
 import io.weft.base.DeviceException.Kind;
 import io.weft.base.Durability;
-import io.weft.base.ChunkAddress;
 import io.weft.device.SnapshotStore.Reader;
 import io.weft.device.SnapshotStore.SnapshotEntry;
 import io.weft.device.SnapshotStore.Writer;

@@ -3,13 +3,13 @@ package io.weft.device;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkKey;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.Chunks;
 import io.weft.base.DeviceException;
 import io.weft.base.Durability;
 import io.weft.base.Ticker;
-import io.weft.base.ChunkAddress;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
