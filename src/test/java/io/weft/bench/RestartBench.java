@@ -17,8 +17,8 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * How long a store takes to serve again: after a clean shutdown, from its snapshot; after a crash,
- * from a scan of all chunk files. Both times the count of chunks is checked, and a sample of them is
- * loaded and compared.
+ * from a scan of all chunk files. Both times the count of chunks is checked, and a sample of them
+ * is loaded and compared.
  *
  * <p>Arguments: {@code DIRECTORY [chunks]}, 200,000 by default; the directory must be empty.
  */
