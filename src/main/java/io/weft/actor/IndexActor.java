@@ -59,6 +59,7 @@ import org.jspecify.annotations.Nullable;
 final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private static final int WALK_STEPS = 1_000;
   private static final Duration TICK = Duration.ofMillis(100);
+  private static final Duration USAGE_INTERVAL = Duration.ofSeconds(1);
 
   /** What the actor takes. */
   sealed interface Command {}
@@ -84,10 +85,10 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
 
   record DeleteEverything(Consumer<Long> answer) implements Request {}
 
-  record ListSome(String prefix, long cursor, int pageSize, ReplyTo<? super KeysPage> replyTo)
+  record ListSome(String prefix, long cursor, int pageSize, Consumer<? super KeysPage> answer)
       implements Request {}
 
-  record TellUsage(ReplyTo<? super Usage> replyTo) implements Request {}
+  record TellUsage(Consumer<? super Usage> answer) implements Request {}
 
   private record OrderDone(Order order, Order.Result result) implements Command {}
 
@@ -169,6 +170,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private @Nullable SnapshotWriting snapshot;
   private @Nullable WriteSnapshot snapshotWaiting;
   private long nextSnapshotNanos;
+  private long nextUsageNanos;
 
   static Behavior<Command> create(Surroundings around) {
     return Behaviors.setup(
@@ -178,6 +180,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private IndexActor(
       ActorContext<Command> context, TimerScheduler<Command> timers, Surroundings around) {
     super(context);
+    context.setLoggerName(IndexActor.class);
     this.around = around;
     this.lanes = around.lanes();
     StoreSettings settings = around.settings();
@@ -258,13 +261,13 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
         step();
       }
       case ListSome list ->
-          list.replyTo()
-              .reply(
+          list.answer()
+              .accept(
                   machine.list(
                       list.prefix().getBytes(StandardCharsets.UTF_8),
                       list.cursor(),
                       list.pageSize()));
-      case TellUsage tell -> tell.replyTo().reply(machine.usage());
+      case TellUsage tell -> tell.answer().accept(machine.usage());
     }
   }
 
@@ -355,7 +358,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     machine.spaceSampled(done.usableBytes());
     Recovery.Report rebuilt = finishing.finish();
     recovery = null;
-    around.usage().accept(machine.usage());
+    publishUsage();
     around.ready().accept(new Ready(rebuilt, getContext().getSelf()));
     Request request;
     while ((request = waiting.poll()) != null) {
@@ -371,13 +374,20 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     }
     step();
     continueSnapshot();
-    around.usage().accept(machine.usage());
+    if (around.ticker().nanoTime() - nextUsageNanos >= 0) {
+      publishUsage();
+    }
     if (!around.settings().snapshotInterval().isZero()
         && around.ticker().nanoTime() - nextSnapshotNanos >= 0
         && snapshot == null
         && snapshotWaiting == null) {
       onWriteSnapshot(new WriteSnapshot(false, ReplyTo.nobody()));
     }
+  }
+
+  private void publishUsage() {
+    nextUsageNanos = around.ticker().nanoTime() + USAGE_INTERVAL.toNanos();
+    around.usage().accept(machine.usage());
   }
 
   private void step() {

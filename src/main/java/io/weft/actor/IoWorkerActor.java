@@ -67,6 +67,7 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   private final Shared shared;
   private final String name;
   private IoThread thread;
+  private volatile boolean stopped;
   private int threads;
   private int errorsInARow;
 
@@ -86,6 +87,7 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   private IoWorkerActor(
       ActorContext<Command> context, TimerScheduler<Command> timers, String name, Shared shared) {
     super(context);
+    context.setLoggerName(IoWorkerActor.class);
     this.name = name;
     this.shared = shared;
     this.thread = startThread();
@@ -107,6 +109,7 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
         .onSignal(
             PostStop.class,
             signal -> {
+              stopped = true;
               thread.end();
               return this;
             })
@@ -179,7 +182,13 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
         "weft-" + name + "-" + ++threads,
         shared.settings().pieceBytes(),
         shared.ticker(),
-        (job, givenUp) -> self.tell(new Finished(job, givenUp)));
+        (job, givenUp) -> {
+          if (stopped) {
+            job.done().done(job.piece());
+          } else {
+            self.tell(new Finished(job, givenUp));
+          }
+        });
   }
 
   /** Sends a piece to a worker; {@code done} is told when the kernel is done with it. */

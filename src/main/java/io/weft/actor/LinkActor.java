@@ -97,6 +97,7 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   private LinkActor(
       ActorContext<Command> context, TimerScheduler<Command> timers, Surroundings around) {
     super(context);
+    context.setLoggerName(LinkActor.class);
     this.around = around;
     this.timers = timers;
   }

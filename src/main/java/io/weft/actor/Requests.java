@@ -10,10 +10,12 @@ import io.weft.base.Deadline;
 import io.weft.base.ExpireOutcome;
 import io.weft.base.Failed;
 import io.weft.base.KeysOutcome;
+import io.weft.base.ListOutcome;
 import io.weft.base.LoadOutcome;
 import io.weft.base.Rejected;
 import io.weft.base.StatOutcome;
 import io.weft.base.StoreOutcome;
+import io.weft.base.Usage;
 import io.weft.core.Lane;
 import io.weft.stream.Admitted;
 import java.util.ArrayList;
@@ -231,6 +233,36 @@ final class Requests {
                         count -> admitted.answer(new StoreProtocol.DeleteAllReply(count, true)))));
     if (refused) {
       replyTo.reply(undone);
+    }
+  }
+
+  void list(
+      String prefix, long cursor, int pageSize, Deadline deadline, ReplyTo<ListOutcome> replyTo) {
+    boolean refused =
+        !this.<ListOutcome>admit(
+            0,
+            deadline,
+            failed -> failed,
+            replyTo,
+            () -> {},
+            admitted -> send(new IndexActor.ListSome(prefix, cursor, pageSize, admitted::answer)));
+    if (refused) {
+      replyTo.reply(refusal());
+    }
+  }
+
+  /** What the store holds now; what it held a moment ago, where nobody can say. */
+  void usage(ReplyTo<Usage> replyTo) {
+    boolean refused =
+        !this.<Usage>admit(
+            0,
+            Deadline.in(shared.settings.requestTimeout(), shared.ticker),
+            _ -> shared.usage,
+            replyTo,
+            () -> {},
+            admitted -> send(new IndexActor.TellUsage(admitted::answer)));
+    if (refused) {
+      replyTo.reply(shared.usage);
     }
   }
 

@@ -15,7 +15,7 @@ import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
 import io.weft.base.ExpireOutcome;
 import io.weft.base.KeysOutcome;
-import io.weft.base.KeysPage;
+import io.weft.base.ListOutcome;
 import io.weft.base.LoadOutcome;
 import io.weft.base.StatOutcome;
 import io.weft.base.StoreOutcome;
@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.apache.pekko.NotUsed;
@@ -62,9 +63,18 @@ final class StoreFacade implements ChunkStore {
     closed.complete(lastStatus);
   }
 
+  private <R> void complete(CompletableFuture<R> future, R value) {
+    try {
+      callbacks.execute(() -> future.complete(value));
+    } catch (RejectedExecutionException _) {
+      // The store has stopped, and its threads with it.
+      future.complete(value);
+    }
+  }
+
   private <R> CompletionStage<R> stage(Consumer<ReplyTo<R>> call) {
     CompletableFuture<R> future = new CompletableFuture<>();
-    call.accept(reply -> callbacks.execute(() -> future.complete(reply)));
+    call.accept(reply -> complete(future, reply));
     return future;
   }
 
@@ -115,14 +125,14 @@ final class StoreFacade implements ChunkStore {
   }
 
   @Override
-  public CompletionStage<KeysPage> list(String prefix, long cursor, int pageSize) {
-    return stage(
-        reply -> supervisor.tell(new StoreProtocol.ListKeys(prefix, cursor, pageSize, reply)));
+  public CompletionStage<ListOutcome> list(
+      String prefix, long cursor, int pageSize, Deadline deadline) {
+    return stage(reply -> requests.list(prefix, cursor, pageSize, deadline, reply));
   }
 
   @Override
   public CompletionStage<Usage> usage() {
-    return stage(reply -> supervisor.tell(new StoreProtocol.GetUsage(reply)));
+    return stage(requests::usage);
   }
 
   @Override
@@ -143,9 +153,9 @@ final class StoreFacade implements ChunkStore {
   /** A question to the supervisor; after the store is closed, its last status is the answer. */
   private CompletionStage<StoreStatus> untilClosed(Consumer<ReplyTo<StoreStatus>> question) {
     CompletableFuture<StoreStatus> answer = new CompletableFuture<>();
-    var _ = closed.thenAcceptAsync(answer::complete, callbacks);
+    var _ = closed.thenAccept(status -> complete(answer, status));
     if (!closed.isDone()) {
-      question.accept(status -> callbacks.execute(() -> answer.complete(status)));
+      question.accept(status -> complete(answer, status));
     }
     return answer;
   }

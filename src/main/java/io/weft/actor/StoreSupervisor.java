@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.Semaphore;
 import java.util.function.Predicate;
 import org.apache.pekko.actor.typed.ActorRef;
@@ -87,6 +88,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private final StoreFacade facade;
   private final Requests requests;
   private final Materializer materializer;
+  private final ExecutorService callbacks;
   private final ExecutorService blocking;
   private final ExecutorService probing;
   private final ActorRef<LinkActor.Command> link;
@@ -122,12 +124,19 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private StoreSupervisor(
       ActorContext<Object> context, TimerScheduler<Object> timers, Shared shared) {
     super(context);
+    context.setLoggerName(StoreSupervisor.class);
     this.timers = timers;
     this.shared = shared;
     this.settings = shared.settings;
     this.restarts =
         new Restarts(settings.io().restartsMax(), settings.io().restartsWindow(), shared.ticker);
     this.materializer = Materializer.createMaterializer(context);
+    this.callbacks =
+        new ForkJoinPool(
+            Runtime.getRuntime().availableProcessors(),
+            ForkJoinPool.defaultForkJoinWorkerThreadFactory,
+            null,
+            true);
     this.blocking = daemon("weft-blocking");
     this.probing = daemon("weft-probe");
     ActorRef<Object> self = context.getSelf();
@@ -136,10 +145,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
         new StoreFacade(
             shared,
             self.unsafeUpcast(),
-            context
-                .getSystem()
-                .dispatchers()
-                .lookup(DispatcherSelector.fromConfig("weft.reply-dispatcher")),
+            callbacks,
             new Requests(shared, true, request -> self.tell(new Held(request))));
     this.link =
         context.spawn(
@@ -220,10 +226,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       case StoreProtocol.DeleteAll delete ->
           requests.deleteAll(delete.deadline(), delete.replyTo());
       case StoreProtocol.ListKeys list ->
-          send(
-              new IndexActor.ListSome(
-                  list.prefix(), list.cursor(), list.pageSize(), list.replyTo()));
-      case StoreProtocol.GetUsage get -> get.replyTo().reply(shared.usage);
+          requests.list(
+              list.prefix(), list.cursor(), list.pageSize(), list.deadline(), list.replyTo());
+      case StoreProtocol.GetUsage get -> requests.usage(get.replyTo());
       case StoreProtocol.GetStatus get -> get.replyTo().reply(status());
       case StoreProtocol.Subscribe subscribe -> onSubscribe(subscribe.subscriber());
       case StoreProtocol.Unsubscribe unsubscribe -> {
@@ -241,15 +246,6 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       case StoreProtocol.Shutdown shutdown -> onShutdown(shutdown.replyTo());
     }
     return this;
-  }
-
-  private void send(IndexActor.Request request) {
-    ActorRef<IndexActor.Command> serving = shared.index;
-    if (serving == null) {
-      hold(request);
-    } else {
-      serving.tell(request);
-    }
   }
 
   private void hold(IndexActor.Request request) {
@@ -385,7 +381,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       actors.add(worker);
     }
     workerActors = actors;
-    workers = new WorkerPool(actors, io.queuePerWorker());
+    workers = new WorkerPool(actors, io.queuePerWorker(), io.pieceBytes());
   }
 
   private Lanes startLanes() {
@@ -552,6 +548,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     Failed failed = new Failed(Failed.Cause.CLOSED, why, null);
     shared.intake.close(failed);
     shared.intake.failAccepted(failed);
+    shared.jobs.giveUpAll(failed);
     held.clear();
     ActorRef<IndexActor.Command> serving = index;
     if (serving != null) {
@@ -622,9 +619,14 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     detail = snapshotProblem.isEmpty() ? "" : "closed without a clean snapshot: " + snapshotProblem;
     Failed closed = new Failed(Failed.Cause.CLOSED, "the store was closed", null);
     shared.intake.failAccepted(closed);
+    shared.jobs.giveUpAll(closed);
     Lanes running = lanes;
     if (running != null) {
       running.complete();
+    }
+    WorkerPool pool = workers;
+    if (pool != null) {
+      pool.close();
     }
     workerActors.forEach(worker -> worker.tell(new IoWorkerActor.Stop()));
     ActorRef<Object> self = getContext().getSelf();
@@ -649,6 +651,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     if (state != StoreStatus.State.CLOSED && open != null) {
       blocking.execute(open::close);
     }
+    callbacks.shutdown();
     blocking.shutdown();
     probing.shutdown();
     return this;

@@ -6,7 +6,7 @@ import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
 import io.weft.base.ExpireOutcome;
 import io.weft.base.KeysOutcome;
-import io.weft.base.KeysPage;
+import io.weft.base.ListOutcome;
 import io.weft.base.LoadOutcome;
 import io.weft.base.StatOutcome;
 import io.weft.base.StoreOutcome;
@@ -57,7 +57,7 @@ public interface ChunkStore extends AutoCloseable {
 
   CompletionStage<StoreProtocol.DeleteAllReply> deleteAll(Deadline deadline);
 
-  CompletionStage<KeysPage> list(String prefix, long cursor, int pageSize);
+  CompletionStage<ListOutcome> list(String prefix, long cursor, int pageSize, Deadline deadline);
 
   CompletionStage<Usage> usage();
 

@@ -5,6 +5,7 @@ import io.weft.base.Deadline;
 import io.weft.base.ExpireOutcome;
 import io.weft.base.KeysOutcome;
 import io.weft.base.KeysPage;
+import io.weft.base.ListOutcome;
 import io.weft.base.LoadOutcome;
 import io.weft.base.Rejected;
 import io.weft.base.StatOutcome;
@@ -204,14 +205,20 @@ public final class StoreProtocol {
    *
    * @param cursor {@link KeysPage#START}, then what the page before said
    */
-  public record ListKeys(String prefix, long cursor, int pageSize, ReplyTo<KeysPage> replyTo)
-      implements Command {
-    public ListKeys(String prefix, long cursor, int pageSize, ActorRef<? super KeysPage> replyTo) {
-      this(prefix, cursor, pageSize, ReplyTo.actor(replyTo));
+  public record ListKeys(
+      String prefix, long cursor, int pageSize, Deadline deadline, ReplyTo<ListOutcome> replyTo)
+      implements Request {
+    public ListKeys(
+        String prefix,
+        long cursor,
+        int pageSize,
+        Deadline deadline,
+        ActorRef<? super ListOutcome> replyTo) {
+      this(prefix, cursor, pageSize, deadline, ReplyTo.actor(replyTo));
     }
   }
 
-  /** What the store holds now. */
+  /** What the store holds now; what it held last, while it does not serve. */
   public record GetUsage(ReplyTo<Usage> replyTo) implements Command {
     public GetUsage(ActorRef<? super Usage> replyTo) {
       this(ReplyTo.actor(replyTo));

@@ -4,7 +4,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The store took the request and could not do it. */
 public record Failed(Cause cause, String detail, @Nullable DeviceException error)
-    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome {
+    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome, ListOutcome {
 
   /** What stopped it. */
   public enum Cause {

@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param nextCursor what to ask the next page with
  */
-public record KeysPage(List<ListedKey> keys, long nextCursor) {
+public record KeysPage(List<ListedKey> keys, long nextCursor) implements ListOutcome {
   public static final long START = 0;
   public static final long END = -1;
 

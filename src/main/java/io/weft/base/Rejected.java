@@ -2,7 +2,7 @@ package io.weft.base;
 
 /** The store did not take the request: nothing was done, nothing was lost, the caller may retry. */
 public record Rejected(Reason reason, String detail)
-    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome {
+    implements StoreOutcome, LoadOutcome, StatOutcome, ExpireOutcome, KeysOutcome, ListOutcome {
 
   /** Why a request was not taken. */
   public enum Reason {

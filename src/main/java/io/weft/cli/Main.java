@@ -6,6 +6,7 @@ import io.weft.base.ByteSize;
 import io.weft.base.ChunkKey;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.FileSystemException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Objects;
@@ -122,7 +123,9 @@ public final class Main implements Callable<Integer> {
       err.println(command.getColorScheme().errorText(name + ": " + failed.getMessage()));
       return failed.exitCode();
     }
-    String message = e.getMessage() == null ? e.toString() : e.getMessage();
+    // The message of a file's exception is the file alone: its class says what happened to it.
+    String message =
+        e.getMessage() == null || e instanceof FileSystemException ? e.toString() : e.getMessage();
     err.println(command.getColorScheme().errorText(name + ": " + message));
     if (!(e instanceof IOException)) {
       e.printStackTrace(err);

@@ -17,15 +17,16 @@ import java.util.Arrays;
  * complete.
  *
  * <p>When they drift (a model with a longer name comes in), rooms of sizes that nobody asks for any
- * more would stay behind. So, whenever the arena would grow although more than a sixteenth of it is
- * free room, a compaction starts: the emptiest sixteenth of the blocks is leaving, their keys are
- * moved out in bounded steps, and the blocks are used anew. The owner drives it, for only the owner
- * knows who holds references: {@link #dropLeavingRooms}, then {@link #move} for every reference
- * that is {@link #leaving}, then {@link #endCompaction}.
+ * more would stay behind. So, when a key finds no room of its size although more than a sixteenth
+ * of the blocks in use is free room, a compaction starts: the emptiest sixteenth of the blocks is
+ * leaving, their keys are moved out in bounded steps, and the blocks are spare ones, to be used
+ * anew. The owner drives it, for only the owner knows who holds references: {@link
+ * #dropLeavingRooms}, then {@link #move} for every reference that is {@link #leaving}, then {@link
+ * #endCompaction}.
  *
- * <p>Bounds: padding is at most 7 bytes a key. Of a growing arena about a sixteenth is free room
- * and, while a compaction runs, another sixteenth is leaving. The arena never gives memory back: it
- * stays at the size that its largest content asked for.
+ * <p>Bounds: padding is at most 7 bytes a key. While the arena grows, about a sixteenth of it is
+ * free room (or one block, in a small one) and another sixteenth is leaving. The arena never gives
+ * memory back: it stays at the size that its largest content asked for.
  */
 final class KeyArena {
   /** How many low bits of a long a reference takes. Never zero as a whole. */
@@ -51,6 +52,16 @@ final class KeyArena {
 
   private static final int FILL_GRADES = 64;
   private static final long NO_ROOM = -1;
+
+  /** What a block is: in use, leaving, or spare. */
+  private static final byte USED = 0;
+
+  private static final byte LEAVING = 1;
+  private static final byte SPARE = 2;
+
+  /** No compaction starts while more than one block in so many is spare. */
+  private static final int SPARE_SHARE = 64;
+
   private static final int ARRAY_HEADER_BYTES = 16;
   private static final VarHandle LINKS =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.nativeOrder());
@@ -61,7 +72,7 @@ final class KeyArena {
   /** Granules in use, by block. */
   private int[] live = new int[16];
 
-  /** Blocks that hold nothing and are on no list. */
+  /** Blocks that hold nothing, and no room of which is on a list. */
   private int[] spares = new int[16];
 
   private int spareCount;
@@ -78,7 +89,7 @@ final class KeyArena {
   private long keyBytes;
 
   private int[] leavingBlocks = new int[0];
-  private boolean[] leaving = new boolean[16];
+  private byte[] states = new byte[16];
 
   /** The size whose free rooms are being sorted out, and those of them not yet looked at. */
   private int sortedSize;
@@ -143,7 +154,7 @@ final class KeyArena {
 
   /** Whether the key stands in a block that is leaving. */
   boolean leaving(long reference) {
-    return leaving[blockOf(reference >>> LENGTH_BITS)];
+    return isLeaving(reference >>> LENGTH_BITS);
   }
 
   /**
@@ -163,7 +174,7 @@ final class KeyArena {
       } else {
         long room = unsortedRooms;
         unsortedRooms = nextRoom(room);
-        if (!leaving[blockOf(room)]) {
+        if (!isLeaving(room)) {
           addRoom(room, sortedSize);
         }
       }
@@ -187,7 +198,7 @@ final class KeyArena {
       if (live[block] != 0) {
         throw new IllegalStateException("a leaving block still holds keys");
       }
-      leaving[block] = false;
+      states[block] = SPARE;
       spares[spareCount++] = block;
     }
     leavingBlocks = new int[0];
@@ -196,6 +207,9 @@ final class KeyArena {
   private long allocate(int granules) {
     long granule = reuse(granules);
     if (granule == NO_ROOM) {
+      if (!compacting() && wasteful()) {
+        beginCompaction();
+      }
       if (freshTo - freshFrom < granules) {
         openBlock();
       }
@@ -214,7 +228,7 @@ final class KeyArena {
         return NO_ROOM;
       }
       freeRooms[granules] = nextRoom(room);
-      if (!leaving[blockOf(room)]) {
+      if (!isLeaving(room)) {
         return room;
       }
     }
@@ -227,7 +241,7 @@ final class KeyArena {
     int block = blockOf(granule);
     live[block] -= granules;
     liveGranules -= granules;
-    if (!leaving[block]) {
+    if (states[block] != LEAVING) {
       addRoom(granule, granules);
     }
   }
@@ -245,11 +259,8 @@ final class KeyArena {
     if (freshFrom < freshTo) {
       addRoom(freshFrom, (int) (freshTo - freshFrom));
     }
-    freshFrom = freshTo;
-    if (spareCount == 0 && !compacting() && wasteful()) {
-      beginCompaction();
-    }
     int block = spareCount > 0 ? spares[--spareCount] : newBlock();
+    states[block] = USED;
     freshFrom = (long) block << BLOCK_SHIFT;
     freshTo = freshFrom + GRANULES_PER_BLOCK;
   }
@@ -263,7 +274,7 @@ final class KeyArena {
       blocks = Arrays.copyOf(blocks, capacity);
       live = Arrays.copyOf(live, capacity);
       spares = Arrays.copyOf(spares, capacity);
-      leaving = Arrays.copyOf(leaving, capacity);
+      states = Arrays.copyOf(states, capacity);
     }
     blocks[blockCount] = new byte[BLOCK_BYTES];
     return blockCount++;
@@ -279,31 +290,35 @@ final class KeyArena {
 
   private boolean wasteful() {
     long wasted = wastedGranules();
-    return wasted > GRANULES_PER_BLOCK && wasted * COMPACTION_SHARE > usedGranules();
+    return wasted > GRANULES_PER_BLOCK
+        && wasted * COMPACTION_SHARE > usedGranules()
+        && spareCount * (long) SPARE_SHARE <= blockCount;
   }
 
-  /** Chooses the leaving blocks. There are no spare blocks and no fresh room at this moment. */
+  /** Chooses the emptiest blocks in use, the one that fresh room is cut from aside. */
   private void beginCompaction() {
+    int fresh = freshFrom < freshTo ? blockOf(freshFrom) : -1;
     int[] blocksByGrade = new int[FILL_GRADES + 1];
     for (int block = 0; block < blockCount; block++) {
-      blocksByGrade[grade(block)]++;
+      if (states[block] == USED && block != fresh) {
+        blocksByGrade[grade(block)]++;
+      }
     }
-    int wanted = Math.max(1, blockCount / COMPACTION_SHARE);
-    int gradeTo = 0;
-    for (int sum = blocksByGrade[0]; sum < wanted; sum += blocksByGrade[gradeTo]) {
-      gradeTo++;
-    }
+    int wanted = Math.max(1, (blockCount - spareCount) / COMPACTION_SHARE);
+    int lastGrade = 0;
     int ofLastGrade = wanted;
-    for (int grade = 0; grade < gradeTo; grade++) {
-      ofLastGrade -= blocksByGrade[grade];
+    while (ofLastGrade > blocksByGrade[lastGrade]) {
+      ofLastGrade -= blocksByGrade[lastGrade++];
     }
     int[] chosen = new int[wanted];
     int count = 0;
-    for (int block = 0; block < blockCount && count < wanted; block++) {
+    for (int block = 0; count < wanted; block++) {
       int grade = grade(block);
-      if (grade < gradeTo || (grade == gradeTo && ofLastGrade-- > 0)) {
+      if (states[block] == USED
+          && block != fresh
+          && (grade < lastGrade || (grade == lastGrade && ofLastGrade-- > 0))) {
         chosen[count++] = block;
-        leaving[block] = true;
+        states[block] = LEAVING;
       }
     }
     leavingBlocks = chosen;
@@ -313,6 +328,10 @@ final class KeyArena {
 
   private int grade(int block) {
     return (int) ((long) live[block] * FILL_GRADES / GRANULES_PER_BLOCK);
+  }
+
+  private boolean isLeaving(long granule) {
+    return states[blockOf(granule)] == LEAVING;
   }
 
   private byte[] block(long granule) {

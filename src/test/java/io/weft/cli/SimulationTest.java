@@ -138,6 +138,13 @@ class SimulationTest {
   }
 
   @Test
+  void aHitIsAUse(@TempDir Path folder) throws IOException {
+    BlockTrace trace = trace(folder, "[1, 2]", "[1]", "[3]", "[1]");
+    assertEquals(new HitRatio(5, 2, 2), simulate(trace, "lru", 2).ratio());
+    assertEquals(new HitRatio(5, 1, 1), simulate(trace, "fifo", 2).ratio());
+  }
+
+  @Test
   void progressAddsUpToTheReferences() {
     AtomicLong done = new AtomicLong();
     Simulation.run(given, new FifoPolicy(new PolicyContext(5)), 5, done::addAndGet);

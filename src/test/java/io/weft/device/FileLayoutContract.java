@@ -1,0 +1,972 @@
+package io.weft.device;
+
+import static io.weft.device.Layouts.address;
+import static io.weft.device.Layouts.bytes;
+import static io.weft.device.Layouts.fails;
+import static io.weft.device.Layouts.file;
+import static io.weft.device.Layouts.load;
+import static io.weft.device.Layouts.open;
+import static io.weft.device.Layouts.payload;
+import static io.weft.device.Layouts.quarantined;
+import static io.weft.device.Layouts.scan;
+import static io.weft.device.Layouts.scanReport;
+import static io.weft.device.Layouts.staged;
+import static io.weft.device.Layouts.store;
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.weft.base.ChunkAddress;
+import io.weft.base.ChunkKey;
+import io.weft.base.ChunkMetadata;
+import io.weft.base.Chunks;
+import io.weft.base.DeviceException.Kind;
+import io.weft.base.Durability;
+import io.weft.device.ChunkMedium.ChunkRead;
+import io.weft.device.ChunkMedium.ChunkWrite;
+import io.weft.device.Layouts.Memory;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Named;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the file layout promises on any filesystem; the subclasses say on which. */
+abstract class FileLayoutContract {
+  private static final long K = 1 << 10;
+  private static final long[] SIZES = {
+    0, 1, 4095, 4096, 4097, 16 * K, 128 * K + 1, K * K, 5 * K * K + 3
+  };
+
+  Path root;
+  FileLayout layout;
+  IoScratch scratch;
+
+  /** An empty directory on the filesystem under test. */
+  abstract Path emptyDirectory() throws IOException;
+
+  @BeforeEach
+  void openLayout() throws Exception {
+    scratch = new IoScratch(Layouts.PIECE);
+    root = emptyDirectory();
+    layout = open(root);
+  }
+
+  @AfterEach
+  void closeLayout() {
+    layout.close();
+    scratch.close();
+  }
+
+  private void reopen(DirectIo direct, Durability durability) throws Exception {
+    layout.close();
+    layout = open(root, direct, durability);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Memory.class)
+  void payloadsComeBackFromAndIntoAnyMemory(Memory memory) throws Exception {
+    for (DirectIo direct : List.of(DirectIo.PREFERRED, DirectIo.OFF)) {
+      reopen(direct, Durability.RELAXED);
+      for (long size : SIZES) {
+        ChunkAddress address = address(direct + "/" + size, 1 + size);
+        byte[] payload = payload(size, size);
+        try (Arena arena = Arena.ofConfined()) {
+          MemorySegment source = memory.holding(arena, payload);
+          layout.store(address, ChunkMetadata.EMPTY, source, scratch);
+          assertEquals(ChunkFormat.fileBytes(size), Files.size(file(layout, address)));
+          for (Memory target : Memory.values()) {
+            MemorySegment loaded = target.allocate(arena, size);
+            layout.load(address, loaded, size, scratch);
+            assertArrayEquals(payload, bytes(loaded, size), size + " into " + target);
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void onlyWholeBlocksOfRoomAreTouchedBeyondThePayload() throws Exception {
+    long size = 3 * 4096 + 100;
+    ChunkAddress address = address("k", 1);
+    store(layout, address, payload(size, 1));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment memory = arena.allocate(8 * 4096, 4096);
+      for (long room : new long[] {size, size + 1, 4 * 4096 - 1, 4 * 4096, 6 * 4096}) {
+        memory.fill((byte) 0x77);
+        layout.load(address, memory.asSlice(0, room), size, scratch);
+        assertArrayEquals(payload(size, 1), bytes(memory, size));
+        long untouchedFrom = room >= 4 * 4096 ? 4 * 4096 : size;
+        for (long at = untouchedFrom; at < memory.byteSize(); at++) {
+          assertEquals(
+              0x77, memory.get(java.lang.foreign.ValueLayout.JAVA_BYTE, at), room + " at " + at);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Durability.class)
+  void piecesComeInAnyOrderFromAnyThread(Durability durability) throws Exception {
+    reopen(DirectIo.PREFERRED, durability);
+    Random random = new Random(1);
+    try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
+      for (long size : SIZES) {
+        for (Memory memory : Memory.values()) {
+          ChunkAddress address = address(memory + "/" + size, 1 + size);
+          byte[] payload = payload(size, size);
+          List<long[]> pieces = pieces(size, random);
+          ChunkWrite write = layout.beginStore(address, ChunkMetadata.EMPTY, size);
+          assertFalse(Files.exists(file(layout, address)), "visible before it is published");
+          forEach(
+              threads,
+              pieces,
+              (piece, own) -> {
+                byte[] part =
+                    Arrays.copyOfRange(payload, (int) piece[0], (int) (piece[0] + piece[1]));
+                try (Arena arena = Arena.ofShared()) {
+                  write.write(piece[0], memory.holding(arena, part), own);
+                }
+              });
+          write.publish(scratch);
+          write.abandon();
+
+          byte[] loaded = new byte[(int) size];
+          ChunkRead read = layout.beginLoad(address, size, scratch);
+          Collections.shuffle(pieces, random);
+          forEach(
+              threads,
+              pieces,
+              (piece, own) -> {
+                try (Arena arena = Arena.ofShared()) {
+                  MemorySegment target = memory.allocate(arena, piece[1]);
+                  MemorySegment part = target.asSlice(0, piece[1]);
+                  read.read(piece[0], part, target.byteSize() - piece[1], own);
+                  MemorySegment.copy(part, 0, MemorySegment.ofArray(loaded), piece[0], piece[1]);
+                }
+              });
+          read.verify();
+          read.close();
+          read.close();
+          assertArrayEquals(payload, loaded);
+          assertArrayEquals(payload, load(layout, address, size));
+        }
+      }
+    }
+    assertEquals(List.of(), staged(root));
+  }
+
+  private interface PieceWork {
+    void run(long[] piece, IoScratch own) throws Exception;
+  }
+
+  private static void forEach(ExecutorService threads, List<long[]> pieces, PieceWork work)
+      throws Exception {
+    List<Future<?>> runs = new ArrayList<>();
+    for (long[] piece : pieces) {
+      runs.add(
+          threads.submit(
+              () -> {
+                try (IoScratch own = new IoScratch(64 * K)) {
+                  work.run(piece, own);
+                }
+                return null;
+              }));
+    }
+    for (Future<?> run : runs) {
+      run.get();
+    }
+  }
+
+  /** A random cut into whole blocks, shuffled. */
+  private static List<long[]> pieces(long size, Random random) {
+    List<long[]> pieces = new ArrayList<>();
+    for (long at = 0; at < size; ) {
+      long length = Math.min(4096L * (1 + random.nextInt(64)), size - at);
+      pieces.add(new long[] {at, length});
+      at += length;
+    }
+    Collections.shuffle(pieces, random);
+    return pieces;
+  }
+
+  @Test
+  void aPayloadLongerThanTheScratchGoesThroughItInSteps() throws Exception {
+    byte[] payload = payload(300 * K + 7, 1);
+    byte[] loaded = new byte[payload.length];
+    try (IoScratch small = new IoScratch(64 * K)) {
+      MemorySegment source = MemorySegment.ofArray(payload);
+      layout.store(address("k", 1), ChunkMetadata.EMPTY, source, small);
+      layout.load(address("k", 1), MemorySegment.ofArray(loaded), payload.length, small);
+    }
+    assertArrayEquals(payload, loaded);
+  }
+
+  @Test
+  void theBlockSaysWhatWasStored() throws Exception {
+    ChunkMetadata metadata = ChunkMetadata.of("bf16 [2,32,256,1024]".getBytes(UTF_8));
+    ChunkAddress address = new ChunkAddress(ChunkKey.of("key"), 77, 5_000);
+    byte[] payload = payload(5000, 1);
+    layout.store(address, metadata, MemorySegment.ofArray(payload), scratch);
+    ChunkBlock block = layout.block(address, scratch);
+    assertEquals(
+        new ChunkBlock(
+            address.key(), 77, 5000, Crc32c.of(payload, 0, payload.length), metadata, 1_000_000),
+        block);
+    FoundChunk found = scan(layout).getFirst();
+    assertEquals(address, found.address());
+    assertEquals(5000, found.payloadLength());
+    assertTrue(found.hasMetadata());
+  }
+
+  @Test
+  void everyKeyThatIsLegalComesBack() throws Exception {
+    Set<ChunkKey> keys =
+        IntStream.range(0, 256)
+            .mapToObj(value -> ChunkKey.of(new byte[] {(byte) value}))
+            .collect(Collectors.toSet());
+    for (String text :
+        List.of("..", "/", "../../etc/passwd", "a/b", "\0", "é", "%staging-x-0", "k~1", "#")) {
+      keys.add(ChunkKey.of(text));
+    }
+    for (int length : new int[] {80, 84, 85, 250, 251, 252, 253, 254, 255, 256, 2047, 2048}) {
+      for (char fill : new char[] {'a', '/', '\0'}) {
+        keys.add(ChunkKey.of(String.valueOf(fill).repeat(length)));
+      }
+    }
+    byte[] all = new byte[256];
+    for (int value = 0; value < 256; value++) {
+      all[value] = (byte) value;
+    }
+    keys.add(ChunkKey.of(all));
+    for (ChunkKey key : keys) {
+      store(layout, new ChunkAddress(key, 3, Chunks.NEVER), key.toBytes());
+    }
+    reopen(DirectIo.PREFERRED, Durability.RELAXED);
+    Set<ChunkKey> found =
+        scan(layout).stream().map(chunk -> chunk.address().key()).collect(Collectors.toSet());
+    assertEquals(keys, found);
+    for (ChunkKey key : keys) {
+      ChunkAddress address = new ChunkAddress(key, 3, Chunks.NEVER);
+      assertArrayEquals(key.toBytes(), load(layout, address, key.length()));
+    }
+    assertEquals(List.of(), quarantined(root));
+  }
+
+  @Test
+  void whatIsNotThereIsNotFound() throws Exception {
+    fails(Kind.NOT_FOUND, () -> load(layout, address("none", 1), 10));
+    fails(Kind.NOT_FOUND, () -> layout.beginLoad(address("none", 1), 10, scratch));
+    fails(Kind.NOT_FOUND, () -> layout.block(address("none", 1), scratch));
+    fails(Kind.NOT_FOUND, () -> layout.changeExpiry(address("none", 1), 10));
+    assertFalse(layout.delete(address("none", 1)));
+    assertEquals(0, layout.quarantine(address("none", 1)));
+    store(layout, address("k", 2), payload(10, 1));
+    fails(Kind.NOT_FOUND, () -> load(layout, address("k", 1), 10));
+    fails(Kind.NOT_FOUND, () -> layout.changeExpiry(address("k", 3), Chunks.NEVER));
+    assertFalse(layout.delete(address("k", 3)));
+    assertArrayEquals(payload(10, 1), load(layout, address("k", 2), 10));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Durability.class)
+  void generationsOfAKeyLiveSideBySide(Durability durability) throws Exception {
+    reopen(DirectIo.PREFERRED, durability);
+    store(layout, address("k", 1), payload(5000, 1));
+    store(layout, address("k", 2), payload(6000, 2));
+    assertEquals(2, scan(layout).size());
+    assertTrue(layout.delete(address("k", 1)));
+    assertFalse(layout.delete(address("k", 1)));
+    fails(Kind.NOT_FOUND, () -> load(layout, address("k", 1), 5000));
+    assertArrayEquals(payload(6000, 2), load(layout, address("k", 2), 6000));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Durability.class)
+  void anExpiryTimeChangesWithoutTouchingTheBytes(Durability durability) throws Exception {
+    reopen(DirectIo.PREFERRED, durability);
+    // Long enough that the name turns from readable to hashed when the expiry time joins it.
+    for (String key : List.of("k", "x".repeat(250))) {
+      ChunkAddress never = address(key, 1);
+      ChunkAddress later = new ChunkAddress(never.key(), 1, 1_700_000_000_000L);
+      store(layout, never, payload(100, 1));
+      layout.changeExpiry(never, later.expiresAtMillis());
+      layout.changeExpiry(later, later.expiresAtMillis());
+      fails(Kind.NOT_FOUND, () -> load(layout, never, 100));
+      assertArrayEquals(payload(100, 1), load(layout, later, 100));
+      assertEquals(later, scan(layout).getFirst().address());
+      layout.changeExpiry(later, Chunks.NEVER);
+      assertArrayEquals(payload(100, 1), load(layout, never, 100));
+      layout.delete(never);
+    }
+  }
+
+  @Test
+  void aLoadGoesOnOverADeletedFile() throws Exception {
+    byte[] payload = payload(9000, 1);
+    store(layout, address("k", 1), payload);
+    ChunkRead read = layout.beginLoad(address("k", 1), 9000, scratch);
+    assertTrue(layout.delete(address("k", 1)));
+    MemorySegment target = MemorySegment.ofArray(new byte[9000]);
+    read.read(0, target, 0, scratch);
+    read.verify();
+    read.close();
+    assertArrayEquals(payload, bytes(target, 9000));
+  }
+
+  @Test
+  void whatIsAbandonedLeavesNothing() throws Exception {
+    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 100_000);
+    write.write(0, MemorySegment.ofArray(payload(8192, 1)), scratch);
+    assertEquals(1, staged(root).size());
+    write.abandon();
+    write.abandon();
+    assertEquals(List.of(), staged(root));
+    fails(Kind.CLOSED, () -> write.write(8192, MemorySegment.ofArray(payload(4096, 1)), scratch));
+    assertEquals(0, scanReport(layout).chunks());
+  }
+
+  @Test
+  void aChunkWithMissingOrOverlappingPiecesIsNeverPublished() throws Exception {
+    for (long[][] pieces :
+        new long[][][] {
+          {}, {{0, 4096}}, {{4096, 8192}}, {{0, 4096}, {8192, 4096}}, {{0, 8192}, {4096, 8192}}
+        }) {
+      ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 12288);
+      for (long[] piece : pieces) {
+        write.write(piece[0], MemorySegment.ofArray(payload(piece[1], 1)), scratch);
+      }
+      assertThrows(IllegalStateException.class, () -> write.publish(scratch));
+      write.abandon();
+    }
+    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 5000);
+    for (long[] wrong : new long[][] {{1, 4096}, {0, 4000}, {4096, 1000}, {8192, 1}, {-4096, 1}}) {
+      MemorySegment piece = MemorySegment.ofArray(payload(wrong[1], 1));
+      assertThrows(IllegalArgumentException.class, () -> write.write(wrong[0], piece, scratch));
+    }
+    write.abandon();
+    assertEquals(0, scanReport(layout).chunks());
+    assertEquals(List.of(), staged(root));
+  }
+
+  @Test
+  void aChunkIsPublishedOnceAndNeverOverAnother() throws Exception {
+    ChunkWrite first = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 0);
+    first.publish(scratch);
+    assertThrows(IllegalStateException.class, () -> first.publish(scratch));
+    ChunkWrite second = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 4096);
+    second.write(0, MemorySegment.ofArray(payload(4096, 1)), scratch);
+    fails(Kind.OTHER, () -> second.publish(scratch));
+    second.abandon();
+    assertArrayEquals(new byte[0], load(layout, address("k", 1), 0));
+    assertEquals(List.of(), staged(root));
+  }
+
+  @Test
+  void buffersThatAreTooSmallOrReadOnlyAreRefused() throws Exception {
+    store(layout, address("k", 1), payload(5000, 1));
+    MemorySegment small = MemorySegment.ofArray(new byte[4999]);
+    assertThrows(
+        IllegalArgumentException.class, () -> layout.load(address("k", 1), small, 5000, scratch));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment fixed = arena.allocate(8192, 4096).asReadOnly();
+      assertThrows(
+          IllegalArgumentException.class, () -> layout.load(address("k", 1), fixed, 5000, scratch));
+      MemorySegment source = memoryOf(arena, payload(8192, 2)).asReadOnly();
+      layout.store(address("from read-only", 1), ChunkMetadata.EMPTY, source, scratch);
+    }
+    assertArrayEquals(payload(8192, 2), load(layout, address("from read-only", 1), 8192));
+  }
+
+  private static MemorySegment memoryOf(Arena arena, byte[] bytes) {
+    return Memory.ALIGNED.holding(arena, bytes);
+  }
+
+  @Test
+  void filesAndDirectoriesAreTheOwnersAlone() throws Exception {
+    store(layout, address("k", 1), payload(10, 1));
+    Path file = file(layout, address("k", 1));
+    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+    for (Path directory : List.of(file.getParent(), file.getParent().getParent())) {
+      assertEquals(
+          "rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(directory)));
+    }
+  }
+
+  @Test
+  void aRemovedDirectoryIsMadeAgain() throws Exception {
+    store(layout, address("k", 1), payload(10, 1));
+    Path leaf = file(layout, address("k", 1)).getParent();
+    layout.delete(address("k", 1));
+    Files.delete(leaf);
+    fails(Kind.NOT_FOUND, () -> load(layout, address("k", 1), 10));
+    store(layout, address("k", 2), payload(10, 2));
+    assertArrayEquals(payload(10, 2), load(layout, address("k", 2), 10));
+  }
+
+  @Test
+  void physicalBytesAreWhatTheFilesystemCounts() throws Exception {
+    for (long size : SIZES) {
+      store(layout, address("one " + size, 1), payload(size, 1));
+      ChunkWrite write = layout.beginStore(address("two " + size, 1), ChunkMetadata.EMPTY, size);
+      if (size > 0) {
+        write.write(0, MemorySegment.ofArray(payload(size, 1)), scratch);
+      }
+      write.publish(scratch);
+    }
+    List<FoundChunk> found = scan(layout);
+    assertEquals(2 * SIZES.length, found.size());
+    for (FoundChunk chunk : found) {
+      // Delayed allocation shows less until the blocks are written out.
+      if (layout.info().directIo()) {
+        assertEquals(
+            layout.physicalBytes(chunk.payloadLength()),
+            chunk.physicalBytes(),
+            () -> chunk.address() + " of " + chunk.payloadLength());
+      }
+    }
+  }
+
+  // Damage.
+
+  interface Damage {
+    void to(Path file) throws IOException;
+  }
+
+  private static Damage flip(long at) {
+    return file -> {
+      byte[] bytes = Files.readAllBytes(file);
+      bytes[(int) at] ^= 0x10;
+      Files.write(file, bytes);
+    };
+  }
+
+  private static Damage sealed(int at, long value, int bytes) {
+    return file -> {
+      ByteBuffer content =
+          ByteBuffer.wrap(Files.readAllBytes(file)).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+      if (bytes == 4) {
+        content.putInt(at, (int) value);
+      } else {
+        content.putLong(at, value);
+      }
+      content.putInt(4092, Crc32c.of(content.array(), 0, 4092));
+      Files.write(file, content.array());
+    };
+  }
+
+  private static Damage resize(long by) {
+    return file -> {
+      byte[] bytes = Files.readAllBytes(file);
+      Files.write(file, Arrays.copyOf(bytes, (int) (bytes.length + by)));
+    };
+  }
+
+  static Stream<Named<Damage>> damages() {
+    return Stream.of(
+        Named.of("magic", flip(0)),
+        Named.of("version", flip(8)),
+        Named.of("block length", flip(13)),
+        Named.of("payload length", flip(16)),
+        Named.of("generation", flip(24)),
+        Named.of("payload sum", flip(33)),
+        Named.of("key length", flip(36)),
+        Named.of("metadata length", flip(38)),
+        Named.of("stored at", flip(41)),
+        Named.of("flags", flip(48)),
+        Named.of("reserved", flip(60)),
+        Named.of("key", flip(64)),
+        Named.of("metadata", flip(67)),
+        Named.of("padding", flip(3000)),
+        Named.of("block sum", flip(4094)),
+        Named.of("sealed generation", sealed(24, 99, 8)),
+        Named.of("sealed length of other file", sealed(16, 50_000, 8)),
+        Named.of("sealed key", sealed(64, 0x7a7a7a7a, 4)),
+        Named.of("cut short", resize(-4096)),
+        Named.of("cut by a byte", resize(-1)),
+        Named.of("cut into the block", resize(-8192 - 100)),
+        Named.of("empty", resize(-12288)),
+        Named.of("extended", resize(4096)),
+        Named.of("extended by a byte", resize(1)),
+        Named.of("zeros", file -> Files.write(file, new byte[12288])),
+        Named.of("noise", file -> Files.write(file, payload(12288, 9))));
+  }
+
+  @ParameterizedTest
+  @MethodSource("damages")
+  void aDamagedBlockIsNeverServedAndTheScanMovesItAway(Damage damage) throws Exception {
+    ChunkMetadata metadata = ChunkMetadata.of(new byte[] {1, 2, 3});
+    MemorySegment source = MemorySegment.ofArray(payload(5000, 1));
+    layout.store(address("key", 1), metadata, source, scratch);
+    store(layout, address("other", 2), payload(5000, 2));
+    damage.to(file(layout, address("key", 1)));
+    for (DirectIo direct : List.of(DirectIo.PREFERRED, DirectIo.OFF)) {
+      reopen(direct, Durability.RELAXED);
+      fails(Kind.CORRUPT, () -> load(layout, address("key", 1), 5000));
+      fails(Kind.CORRUPT, () -> layout.beginLoad(address("key", 1), 5000, scratch));
+      fails(Kind.CORRUPT, () -> layout.block(address("key", 1), scratch));
+    }
+    List<FoundChunk> found = new ArrayList<>();
+    ScanReport report = layout.scan(2, found::addAll);
+    assertEquals(1, report.quarantined());
+    assertEquals(1, report.chunks());
+    assertEquals(address("other", 2), found.getFirst().address());
+    assertEquals(1, quarantined(root).size());
+    fails(Kind.NOT_FOUND, () -> load(layout, address("key", 1), 5000));
+    assertArrayEquals(payload(5000, 2), load(layout, address("other", 2), 5000));
+  }
+
+  @Test
+  void aChunkOfAnotherLengthIsNeverServed() throws Exception {
+    store(layout, address("key", 1), payload(5000, 1));
+    fails(Kind.CORRUPT, () -> load(layout, address("key", 1), 4999));
+    fails(Kind.CORRUPT, () -> load(layout, address("key", 1), 50_000));
+    fails(Kind.CORRUPT, () -> layout.beginLoad(address("key", 1), 5001, scratch));
+    assertArrayEquals(payload(5000, 1), load(layout, address("key", 1), 5000));
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, 1, 2500, 4095, 4096, 4999})
+  void aFlippedPayloadBitIsNeverServed(long at) throws Exception {
+    store(layout, address("key", 1), payload(5000, 1));
+    flip(4096 + at).to(file(layout, address("key", 1)));
+    fails(Kind.CORRUPT, () -> load(layout, address("key", 1), 5000));
+    ChunkRead read = layout.beginLoad(address("key", 1), 5000, scratch);
+    try (Arena arena = Arena.ofConfined()) {
+      read.read(4096, Memory.MISALIGNED.allocate(arena, 904), 0, scratch);
+      read.read(0, Memory.ALIGNED.allocate(arena, 4096), 0, scratch);
+      fails(Kind.CORRUPT, read::verify);
+    } finally {
+      read.close();
+    }
+    assertTrue(layout.quarantine(address("key", 1)) >= 12288);
+    assertEquals(1, quarantined(root).size());
+    fails(Kind.NOT_FOUND, () -> load(layout, address("key", 1), 5000));
+  }
+
+  @Test
+  void swappedFilesAreNeverServed() throws Exception {
+    store(layout, address("a", 1), payload(5000, 1));
+    store(layout, address("b", 1), payload(5000, 2));
+    Path spare = root.resolve("spare");
+    Files.move(file(layout, address("a", 1)), spare);
+    Files.move(file(layout, address("b", 1)), file(layout, address("a", 1)));
+    Files.move(spare, file(layout, address("b", 1)));
+    fails(Kind.CORRUPT, () -> load(layout, address("a", 1), 5000));
+    fails(Kind.CORRUPT, () -> load(layout, address("b", 1), 5000));
+    assertEquals(2, scanReport(layout).quarantined());
+  }
+
+  @Test
+  void anOlderGenerationUnderANewerNameIsNeverServed() throws Exception {
+    store(layout, address("a", 1), payload(5000, 1));
+    Files.move(file(layout, address("a", 1)), file(layout, address("a", 2)));
+    fails(Kind.CORRUPT, () -> load(layout, address("a", 2), 5000));
+    assertEquals(1, scanReport(layout).quarantined());
+  }
+
+  @Test
+  void aChunkInAnotherDirectoryIsMovedAway() throws Exception {
+    store(layout, address("a", 1), payload(5000, 1));
+    store(layout, address("b", 1), payload(5000, 2));
+    Path file = file(layout, address("a", 1));
+    Files.move(file, file(layout, address("b", 1)).resolveSibling(file.getFileName()));
+    ScanReport report = scanReport(layout);
+    assertEquals(1, report.quarantined());
+    assertEquals(1, report.chunks());
+  }
+
+  @Test
+  void aLaterVersionIsNeitherServedNorTouched() throws Exception {
+    store(layout, address("a", 1), payload(5000, 1));
+    store(layout, address("b", 1), payload(5000, 2));
+    Path later = file(layout, address("a", 1));
+    sealed(8, 2, 4).to(later);
+    byte[] before = Files.readAllBytes(later);
+    assertTrue(
+        fails(Kind.NOT_FOUND, () -> load(layout, address("a", 1), 5000))
+            .getMessage()
+            .contains("version 2"));
+    ScanReport report = scanReport(layout);
+    assertEquals(1, report.laterVersion());
+    assertTrue(report.laterVersionBytes() >= 12288, report::toString);
+    assertEquals(1, report.chunks());
+    assertEquals(0, report.quarantined());
+    assertArrayEquals(before, Files.readAllBytes(later));
+  }
+
+  @Test
+  void foreignFilesAreLeftAlone() throws Exception {
+    store(layout, address("a", 1), payload(5000, 1));
+    Path leaf = file(layout, address("a", 1)).getParent();
+    List<Path> foreign =
+        List.of(
+            leaf.resolve("README"),
+            leaf.resolve("a~01"),
+            leaf.resolve("naïve name"),
+            leaf.getParent().resolve("notes"),
+            root.resolve("chunks/notes"),
+            root.resolve("notes"),
+            root.resolve("quarantine/notes"));
+    for (Path file : foreign) {
+      Files.writeString(file, "mine");
+    }
+    Files.createDirectory(leaf.resolve("b~1"));
+    Files.createDirectory(root.resolve("chunks/40"));
+    Files.createDirectory(leaf.getParent().resolve("zz"));
+    ScanReport report = scanReport(layout);
+    assertEquals(8, report.foreign());
+    assertEquals(1, report.chunks());
+    assertEquals(0, report.quarantined());
+    layout.pruneQuarantine(0);
+    reopen(DirectIo.PREFERRED, Durability.RELAXED);
+    for (Path file : foreign) {
+      assertEquals("mine", Files.readString(file));
+    }
+  }
+
+  // What somebody may plant.
+
+  @Test
+  void aPlantedLinkInAChunksPlaceIsNotFollowed() throws Exception {
+    store(layout, address("a", 1), payload(5000, 1));
+    Path elsewhere = emptyDirectory().resolve("elsewhere");
+    Path file = file(layout, address("a", 1));
+    Files.move(file, elsewhere);
+    Files.createSymbolicLink(file, elsewhere);
+    fails(Kind.CORRUPT, () -> load(layout, address("a", 1), 5000));
+    ScanReport report = scanReport(layout);
+    assertEquals(0, report.chunks());
+    assertEquals(1, report.foreign());
+    assertTrue(layout.delete(address("a", 1)));
+    assertTrue(Files.exists(elsewhere), "the link is removed, not what it leads to");
+  }
+
+  @Test
+  void otherThingsInAChunksPlaceAreNotWaitedFor() throws Exception {
+    Path file = file(layout, address("a", 1));
+    Files.createDirectories(file.getParent());
+    Files.createDirectory(file);
+    fails(Kind.CORRUPT, () -> load(layout, address("a", 1), 5000));
+    Files.delete(file);
+    assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
+    fails(Kind.CORRUPT, () -> load(layout, address("a", 1), 5000));
+    assertEquals(1, scanReport(layout).foreign());
+  }
+
+  @Test
+  void aPlantedLinkInADirectorysPlaceIsNotFollowed() throws Exception {
+    Path elsewhere = emptyDirectory();
+    Path leaf = file(layout, address("a", 1)).getParent();
+    Files.createDirectories(leaf.getParent());
+    Files.createSymbolicLink(leaf, elsewhere);
+    fails(Kind.NO_PERMISSION, () -> store(layout, address("a", 1), payload(10, 1)));
+    fails(Kind.NO_PERMISSION, () -> load(layout, address("a", 1), 10));
+    assertEquals(1, scanReport(layout).foreign());
+    assertEquals(List.of(), Layouts.files(elsewhere));
+
+    Files.delete(leaf);
+    Files.delete(leaf.getParent());
+    Files.createSymbolicLink(leaf.getParent(), elsewhere);
+    fails(Kind.NO_PERMISSION, () -> store(layout, address("a", 1), payload(10, 1)));
+    assertEquals(1, scanReport(layout).foreign());
+    assertEquals(List.of(), Layouts.files(elsewhere));
+  }
+
+  // Start.
+
+  @Test
+  void leftoversOfADeadStoreAreRemovedAndThoseOfThisOneAreNot() throws Exception {
+    ChunkWrite dead = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 10_000);
+    dead.write(0, MemorySegment.ofArray(payload(10_000, 1)), scratch);
+    Path leftover = staged(root).getFirst();
+    Path copy = leftover.resolveSibling(leftover.getFileName().toString().replace("-0", "-9"));
+    byte[] content = Files.readAllBytes(leftover);
+    dead.publish(scratch);
+    reopen(DirectIo.PREFERRED, Durability.RELAXED);
+    Files.write(copy, content);
+    Files.write(root.resolve(leftover.getFileName()), content);
+    ChunkWrite own = layout.beginStore(address("b", 1), ChunkMetadata.EMPTY, 0);
+    ScanReport report = scanReport(layout);
+    assertEquals(1, report.stagingRemoved());
+    assertEquals(1, report.chunks());
+    assertFalse(Files.exists(copy));
+    own.publish(scratch);
+    assertArrayEquals(new byte[0], load(layout, address("b", 1), 0));
+    reopen(DirectIo.PREFERRED, Durability.RELAXED);
+    assertEquals(List.of(), staged(root), "leftovers in the root go when the store is opened");
+  }
+
+  @Test
+  void aScanHandsOverThousandsInBatchesOneCallAtATime() throws Exception {
+    int count = 3000;
+    for (int i = 0; i < count; i++) {
+      store(layout, address("key " + i, i + 1), payload(i % 7, i));
+    }
+    Object inside = new Object();
+    List<FoundChunk> found = new ArrayList<>();
+    ScanReport report =
+        layout.scan(
+            4,
+            batch -> {
+              assertFalse(Thread.holdsLock(inside));
+              synchronized (inside) {
+                assertTrue(batch.size() <= 1024 && !batch.isEmpty());
+                found.addAll(batch);
+              }
+            });
+    assertEquals(count, report.chunks());
+    assertEquals(IntStream.range(0, count).mapToLong(i -> i % 7).sum(), report.chunkBytes());
+    assertEquals(
+        IntStream.range(0, count)
+            .mapToObj(i -> address("key " + i, i + 1))
+            .collect(Collectors.toSet()),
+        found.stream().map(FoundChunk::address).collect(Collectors.toSet()));
+    assertEquals(count, found.size());
+  }
+
+  @Test
+  void whatTheSinkThrowsEndsTheScan() throws Exception {
+    store(layout, address("a", 1), payload(10, 1));
+    assertThrows(
+        IllegalCallerException.class,
+        () ->
+            layout.scan(
+                2,
+                batch -> {
+                  throw new IllegalCallerException("the receiver's own");
+                }));
+  }
+
+  @Test
+  void closingWaitsForNobodyAndTheLockGoesWithTheLastOne() throws Exception {
+    store(layout, address("a", 1), payload(10, 1));
+    CountDownLatch inside = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    try (ExecutorService threads = Executors.newFixedThreadPool(1)) {
+      Future<ScanReport> scan =
+          threads.submit(
+              () ->
+                  layout.scan(
+                      1,
+                      batch -> {
+                        inside.countDown();
+                        awaitUninterrupted(goOn);
+                      }));
+      inside.await();
+      layout.close();
+      layout.close();
+      fails(Kind.CLOSED, () -> store(layout, address("b", 1), payload(10, 1)));
+      fails(Kind.CLOSED, () -> load(layout, address("a", 1), 10));
+      fails(Kind.CLOSED, layout::probe);
+      fails(Kind.CLOSED, layout::space);
+      fails(Kind.CLOSED, () -> layout.snapshots().open());
+      fails(Kind.NO_PERMISSION, () -> open(root));
+      goOn.countDown();
+      assertEquals(1, scan.get().chunks());
+    }
+    open(root).close();
+  }
+
+  private static void awaitUninterrupted(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException interrupted) {
+      throw new AssertionError(interrupted);
+    }
+  }
+
+  @Test
+  void anUnfinishedWriteKeepsTheDirectoryUntilItEnds() throws Exception {
+    ChunkWrite write = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 10);
+    layout.close();
+    fails(Kind.NO_PERMISSION, () -> open(root));
+    write.write(0, MemorySegment.ofArray(payload(10, 1)), scratch);
+    write.publish(scratch);
+    layout = open(root);
+    assertArrayEquals(payload(10, 1), load(layout, address("a", 1), 10));
+  }
+
+  // Quarantine.
+
+  @Test
+  void theOldestOfTheQuarantineGoFirst() throws Exception {
+    layout.close();
+    for (int i = 1; i <= 4; i++) {
+      FileLayoutSettings settings =
+          new FileLayoutSettings(root, DirectIo.PREFERRED, Durability.FULL);
+      // The times come in another order than the names.
+      try (FileLayout then = FileLayout.open(settings, Layouts.at(10_000 - i))) {
+        store(then, address("x".repeat(i * 100), 1), payload(4096, i));
+        assertEquals(8192, then.quarantine(address("x".repeat(i * 100), 1)));
+      }
+    }
+    layout = open(root);
+    assertEquals(4, quarantined(root).size());
+    assertEquals(4 * 8192, layout.pruneQuarantine(1 << 20));
+    assertEquals(2 * 8192, layout.pruneQuarantine(3 * 8192 - 1));
+    Set<String> left =
+        quarantined(root).stream()
+            .map(file -> file.getFileName().toString().replaceAll(".*!([0-9a-f]+)-.*", "$1"))
+            .collect(Collectors.toSet());
+    assertEquals(Set.of(Long.toHexString(9_999), Long.toHexString(9_998)), left);
+    assertEquals(0, layout.pruneQuarantine(0));
+    assertEquals(List.of(), quarantined(root));
+  }
+
+  // Direct I/O.
+
+  @Test
+  void theModeThatIsReportedIsTheModeOfTheDescriptors() throws Exception {
+    store(layout, address("a", 1), payload(10, 1));
+    for (DirectIo direct : List.of(DirectIo.PREFERRED, DirectIo.OFF)) {
+      reopen(direct, Durability.RELAXED);
+      ChunkRead read = layout.beginLoad(address("a", 1), 10, scratch);
+      ChunkWrite write = layout.beginStore(address("b", 1), ChunkMetadata.EMPTY, 10);
+      int openDirect = 0;
+      int open = 0;
+      for (Path file : List.of(file(layout, address("a", 1)), staged(root).getFirst())) {
+        int flags = flags(file);
+        open++;
+        openDirect += (flags & Posix.O_DIRECT) != 0 ? 1 : 0;
+      }
+      assertEquals(2, open);
+      assertEquals(layout.info().directIo() ? 2 : 0, openDirect);
+      assertEquals(layout.info().directIo(), layout.info().directIoDetail().isEmpty());
+      read.close();
+      write.abandon();
+    }
+    assertFalse(layout.info().directIo());
+  }
+
+  /** The flags of this process's open descriptor on the file. */
+  private static int flags(Path file) throws IOException {
+    try (var descriptors = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
+      for (Path descriptor : descriptors) {
+        if (Files.exists(descriptor) && Files.isSameFile(descriptor, file)) {
+          String info =
+              Files.readString(Path.of("/proc/self/fdinfo", descriptor.getFileName().toString()));
+          return Integer.parseInt(info.replaceAll("(?s).*flags:\\s*0*([0-7]+).*", "$1"), 8);
+        }
+      }
+    }
+    throw new AssertionError("nobody has " + file + " open");
+  }
+
+  @Test
+  void theProbeSucceedsAndItsFileIsNoChunk() throws Exception {
+    layout.probe();
+    layout.probe();
+    assertTrue(Files.size(root.resolve("probe")) >= 4096);
+    ScanReport report = scanReport(layout);
+    assertEquals(0, report.foreign() + report.chunks());
+  }
+
+  @Test
+  void theFilesystemsRoomIsToldAsItIs() throws Exception {
+    FilesystemSpace space = layout.space();
+    var store = Files.getFileStore(root);
+    assertEquals(store.getTotalSpace(), space.totalBytes());
+    long difference = Math.abs(store.getUsableSpace() - space.usableBytes());
+    assertTrue(difference < space.totalBytes() / 10, space::toString);
+    assertTrue(space.freeInodes() > 0 || space.freeInodes() == -1);
+    assertEquals(store.type(), layout.info().filesystem());
+  }
+
+  @Test
+  void everyDescriptorIsClosedInTheEnd() throws Exception {
+    layout.close();
+    long before = descriptors();
+    for (Durability durability : Durability.values()) {
+      FileLayout opened = open(root, DirectIo.PREFERRED, durability);
+      for (int i = 0; i < 50; i++) {
+        store(opened, address("k" + i, 1), payload(i, i));
+        load(opened, address("k" + i, 1), i);
+        fails(Kind.CORRUPT, wrongLength(opened, "k" + i, i + 5000));
+        opened.delete(address("k" + i, 1));
+        fails(Kind.NOT_FOUND, wrongLength(opened, "k" + i, i));
+      }
+      opened.scan(3, batch -> {});
+      opened.close();
+    }
+    fails(Kind.NOT_FOUND, () -> open(root.resolve("none")));
+    assertEquals(before, descriptors());
+  }
+
+  private static org.junit.jupiter.api.function.Executable wrongLength(
+      FileLayout layout, String key, long length) {
+    return () -> load(layout, address(key, 1), length);
+  }
+
+  private static long descriptors() throws IOException {
+    try (var all = Files.list(Path.of("/proc/self/fd"))) {
+      return all.count();
+    }
+  }
+
+  private static Memory any(Random random) {
+    List<Memory> all = List.of(Memory.values());
+    return all.get(random.nextInt(all.size()));
+  }
+
+  @Test
+  void manyThreadsStoreLoadAndDeleteWithoutMixingAnything() throws Exception {
+    try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
+      List<Future<?>> runs = new ArrayList<>();
+      for (int t = 0; t < 8; t++) {
+        int thread = t;
+        runs.add(
+            threads.submit(
+                () -> {
+                  Random random = new Random(thread);
+                  try (IoScratch own = new IoScratch(Layouts.PIECE);
+                      Arena arena = Arena.ofConfined()) {
+                    for (int i = 0; i < 60; i++) {
+                      ChunkAddress address = address("k" + random.nextInt(5), 1000 * thread + i);
+                      byte[] payload = payload(random.nextInt(200_000), i);
+                      MemorySegment source = any(random).holding(arena, payload);
+                      layout.store(address, ChunkMetadata.EMPTY, source, own);
+                      MemorySegment target = any(random).allocate(arena, payload.length);
+                      layout.load(address, target, payload.length, own);
+                      assertArrayEquals(payload, bytes(target, payload.length));
+                      if (random.nextBoolean()) {
+                        assertTrue(layout.delete(address));
+                      }
+                    }
+                  }
+                  return null;
+                }));
+      }
+      for (Future<?> run : runs) {
+        run.get();
+      }
+    }
+    assertEquals(0, scanReport(layout).quarantined());
+  }
+}

@@ -1,0 +1,125 @@
+package io.weft.testing;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+
+/**
+ * A real filesystem of its own: a sparse file, formatted and mounted over a loop device. Tests that
+ * use it carry the tag {@code root}; where mounting cannot be done they are skipped with the
+ * reason.
+ */
+public final class LoopMount implements AutoCloseable {
+  private final Path work;
+  private final Path directory;
+
+  private LoopMount(Path work, Path directory) {
+    this.work = work;
+    this.directory = directory;
+  }
+
+  /** A fresh ext4 of this size; further arguments go to mkfs. */
+  public static LoopMount ext4(long bytes, String... mkfs) {
+    return mount(bytes, "mkfs.ext4", List.of("-q", "-F", "-m", "0"), mkfs);
+  }
+
+  /** A fresh XFS of this size, 300 MiB at least; further arguments go to mkfs. */
+  public static LoopMount xfs(long bytes, String... mkfs) {
+    return mount(bytes, "mkfs.xfs", List.of("-q", "-f"), mkfs);
+  }
+
+  /** Where it is mounted: an empty directory, but for what mkfs leaves there. */
+  public Path directory() {
+    return directory;
+  }
+
+  public void remountReadOnly() {
+    run(List.of("mount", "-o", "remount,ro", directory.toString()));
+  }
+
+  public void remountReadWrite() {
+    run(List.of("mount", "-o", "remount,rw", directory.toString()));
+  }
+
+  /** Unmounts from the tree at once, as a vanished mount; what is open goes on living. */
+  public void detach() {
+    run(List.of("umount", "--lazy", directory.toString()));
+  }
+
+  @Override
+  public void close() {
+    if (isMounted()) {
+      run(List.of("umount", directory.toString()));
+    }
+    try (Stream<Path> files = Files.walk(work)) {
+      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  private boolean isMounted() {
+    try (Stream<String> mounts = Files.lines(Path.of("/proc/self/mounts"))) {
+      return mounts.anyMatch(line -> line.split(" ", 3)[1].equals(directory.toString()));
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  private static LoopMount mount(long bytes, String mkfs, List<String> first, String... more) {
+    Assumptions.assumeTrue(
+        System.getProperty("user.name").equals("root"), "mounting a filesystem needs root");
+    Assumptions.assumeTrue(onPath(mkfs), () -> "there is no " + mkfs);
+    Assumptions.assumeTrue(Files.exists(Path.of("/dev/loop-control")), "there is no loop device");
+    try {
+      Path work = Files.createTempDirectory("weft-loop");
+      Path image = work.resolve("image");
+      try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+        file.setLength(bytes);
+      }
+      List<String> format = new ArrayList<>(List.of(mkfs));
+      format.addAll(first);
+      format.addAll(List.of(more));
+      format.add(image.toString());
+      run(format);
+      Path directory = Files.createDirectory(work.resolve("mnt"));
+      run(List.of("mount", "-o", "loop", image.toString(), directory.toString()));
+      return new LoopMount(work, directory);
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  private static boolean onPath(String program) {
+    return Stream.of((System.getenv("PATH") + ":/usr/sbin:/sbin").split(":"))
+        .anyMatch(folder -> Files.isExecutable(Path.of(folder, program)));
+  }
+
+  /** Runs a program to its end, which must be a good one; returns what it printed. */
+  public static String run(List<String> command) {
+    try {
+      ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+      builder.environment().merge("PATH", "/usr/sbin:/sbin", (path, sbin) -> path + ":" + sbin);
+      Process process = builder.start();
+      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      int exit = process.waitFor();
+      if (exit != 0) {
+        throw new IllegalStateException(command + " gave " + exit + ": " + output);
+      }
+      return output.strip();
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    } catch (InterruptedException interrupted) {
+      throw new IllegalStateException(interrupted);
+    }
+  }
+}
