@@ -33,8 +33,8 @@ public interface ChunkMedium extends AutoCloseable {
    *
    * @param target at least {@code payloadLength} bytes; the chunk's bytes stand at its start. Where
    *     it is aligned and long enough for whole blocks, bytes beyond the payload may be overwritten
-   * @throws DeviceException NOT_FOUND where the file is gone, CORRUPT where length, key, generation
-   *     or checksum are not the expected ones
+   * @throws DeviceException NOT_FOUND where the file is gone or of a later format version, CORRUPT
+   *     where length, key, generation or checksum are not the expected ones
    */
   void load(ChunkAddress address, MemorySegment target, long payloadLength, IoScratch scratch)
       throws DeviceException;
@@ -86,7 +86,12 @@ public interface ChunkMedium extends AutoCloseable {
    */
   void probe() throws DeviceException;
 
-  /** Closes every descriptor, the directory's lock included. Idempotent. */
+  /**
+   * Closes every descriptor, the directory's lock included, without waiting: what an operation in
+   * the kernel, an unfinished {@link ChunkWrite} or an open {@link ChunkRead} still uses is closed,
+   * and the lock given up, when the last of those ends. Everything begun later fails with CLOSED.
+   * Idempotent.
+   */
   @Override
   void close();
 
@@ -97,10 +102,18 @@ public interface ChunkMedium extends AutoCloseable {
      */
     void write(long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException;
 
-    /** Writes the block, syncs as the durability mode says, and renames into place. Once. */
+    /**
+     * Writes the block, syncs as the durability mode says, and renames into place. Once, after the
+     * pieces that cover the payload: with a gap or an overlap it throws {@link
+     * IllegalStateException} and publishes nothing.
+     */
     void publish(IoScratch scratch) throws DeviceException;
 
-    /** Removes the staging file. Instead of, or after a failed, {@link #publish}. Idempotent. */
+    /**
+     * Removes the staging file, and the chunk's own where a failed {@link #publish} may have got as
+     * far. Pieces that are in the kernel go on into the removed file, whose room is free when the
+     * last of them is done. Without effect after a {@link #publish} that succeeded. Idempotent.
+     */
     void abandon();
   }
 

@@ -105,9 +105,9 @@ final class FileSnapshots implements SnapshotStore {
   public void removeCleanMarker() throws DeviceException {
     enter("remove clean marker");
     try {
-      if (store.root().unlink(StoreDirectory.CLEAN)) {
-        store.root().sync();
-      }
+      store.root().unlink(StoreDirectory.CLEAN);
+      // Also where it was gone: an earlier removal may not have reached the device.
+      store.root().sync();
     } finally {
       uses.exit();
     }

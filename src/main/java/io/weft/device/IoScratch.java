@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 /**
  * The aligned memory of one I/O thread: one block for self-describing blocks and a bounce area for
  * payload memory that O_DIRECT cannot take as it is (on the heap, misaligned, or of an odd length).
- * Used by one operation at a time.
+ * Used by one operation at a time, and not closed while one that the kernel holds may still use it.
  */
 public final class IoScratch implements AutoCloseable {
   /** The alignment of everything here: no supported device asks for more. */

@@ -46,12 +46,11 @@ final class Posix {
   static final int O_NOFOLLOW = ARM ? 0x8000 : 0x2_0000;
 
   static final int AT_FDCWD = -100;
-  static final int AT_REMOVEDIR = 0x200;
   private static final int AT_SYMLINK_NOFOLLOW = 0x100;
   private static final int AT_EMPTY_PATH = 0x1000;
 
   static final int RENAME_NOREPLACE = 1;
-  static final int LOCK_EX_NB = 2 | 4;
+  private static final int LOCK_EX_NB = 2 | 4;
 
   private static final long RESOLVE_NO_XDEV = 0x01;
   private static final long RESOLVE_NO_SYMLINKS = 0x04;

@@ -45,6 +45,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -100,7 +101,11 @@ abstract class FileLayoutContract {
         try (Arena arena = Arena.ofConfined()) {
           MemorySegment source = memory.holding(arena, payload);
           layout.store(address, ChunkMetadata.EMPTY, source, scratch);
-          assertEquals(ChunkFormat.fileBytes(size), Files.size(file(layout, address)));
+          byte[] content = Files.readAllBytes(file(layout, address));
+          assertEquals(ChunkFormat.fileBytes(size), content.length);
+          for (int at = 4096 + (int) size; at < content.length; at++) {
+            assertEquals(0, content[at], "padding at " + at);
+          }
           for (Memory target : Memory.values()) {
             MemorySegment loaded = target.allocate(arena, size);
             layout.load(address, loaded, size, scratch);
@@ -729,17 +734,19 @@ abstract class FileLayoutContract {
     for (int i = 0; i < count; i++) {
       store(layout, address("key " + i, i + 1), payload(i % 7, i));
     }
-    Object inside = new Object();
+    AtomicBoolean inside = new AtomicBoolean();
     List<FoundChunk> found = new ArrayList<>();
     ScanReport report =
         layout.scan(
             4,
             batch -> {
-              assertFalse(Thread.holdsLock(inside));
-              synchronized (inside) {
-                assertTrue(batch.size() <= 1024 && !batch.isEmpty());
-                found.addAll(batch);
+              assertTrue(inside.compareAndSet(false, true), "two calls at a time");
+              assertTrue(batch.size() <= 1024 && !batch.isEmpty());
+              found.addAll(batch);
+              for (int i = 0; i < 1_000_000; i++) {
+                Thread.onSpinWait();
               }
+              inside.set(false);
             });
     assertEquals(count, report.chunks());
     assertEquals(IntStream.range(0, count).mapToLong(i -> i % 7).sum(), report.chunkBytes());

@@ -14,6 +14,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import io.weft.base.DeviceException.Kind;
@@ -209,6 +210,54 @@ abstract class FileLayoutOnMountContract extends FileLayoutContract {
       LoopMount.run(List.of("umount", leaf.toString()));
     }
     store(layout, address("a", 1), payload(10, 1));
+  }
+
+  @Test
+  void fullDurabilityOutlivesAPowerCut() throws Exception {
+    try (LoopMount own = mountSmall();
+        FileLayout full = open(own.directory(), DirectIo.PREFERRED, Durability.FULL)) {
+      for (int i = 0; i < 10; i++) {
+        store(full, address("k" + i, 1), payload(5000 + i, i));
+      }
+      assertTrue(full.delete(address("k0", 1)));
+      full.changeExpiry(address("k1", 1), 5_000);
+      try (LoopMount cut = own.afterPowerCut();
+          FileLayout after = open(cut.directory())) {
+        assertEquals(9, scanReport(after).chunks());
+        ChunkAddress changed = new ChunkAddress(address("k1", 1).key(), 1, 5_000);
+        assertArrayEquals(payload(5001, 1), load(after, changed, 5001));
+        for (int i = 2; i < 10; i++) {
+          assertArrayEquals(payload(5000 + i, i), load(after, address("k" + i, 1), 5000 + i));
+        }
+      }
+    }
+  }
+
+  @Test
+  void withoutFullDurabilityAPowerCutLeavesWholeChunksOrNone() throws Exception {
+    for (Durability durability : List.of(Durability.RELAXED, Durability.DATA)) {
+      try (LoopMount own = mountSmall();
+          FileLayout opened = open(own.directory(), DirectIo.OFF, durability)) {
+        store(opened, address("first", 1), payload(5000, 0));
+        LoopMount.run(List.of("sync", "--file-system", own.directory().toString()));
+        for (int i = 0; i < 10; i++) {
+          store(opened, address("k" + i, 1), payload(5000, i));
+        }
+        try (LoopMount cut = own.afterPowerCut();
+            FileLayout after = open(cut.directory())) {
+          for (FoundChunk found : Layouts.scan(after)) {
+            long generation = found.address().generation();
+            assertEquals(1, generation);
+            int seed =
+                found.address().equals(address("first", 1))
+                    ? 0
+                    : Integer.parseInt(found.address().key().toString().substring(1));
+            assertArrayEquals(payload(5000, seed), load(after, found.address(), 5000));
+          }
+          assertArrayEquals(payload(5000, 0), load(after, address("first", 1), 5000));
+        }
+      }
+    }
   }
 
   @Test

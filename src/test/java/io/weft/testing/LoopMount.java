@@ -20,9 +20,13 @@ public final class LoopMount implements AutoCloseable {
   private final Path work;
   private final Path directory;
 
-  private LoopMount(Path work, Path directory) {
+  /** What a second mount of the same filesystem needs. */
+  private final String options;
+
+  private LoopMount(Path work, Path directory, String options) {
     this.work = work;
     this.directory = directory;
+    this.options = options;
   }
 
   /** A fresh ext4 of this size; further arguments go to mkfs. */
@@ -38,6 +42,20 @@ public final class LoopMount implements AutoCloseable {
   /** Where it is mounted: an empty directory, but for what mkfs leaves there. */
   public Path directory() {
     return directory;
+  }
+
+  /**
+   * What a power cut at this moment would leave: a copy of the bytes that have reached the device,
+   * mounted as its own filesystem.
+   */
+  public LoopMount afterPowerCut() {
+    try {
+      Path copy = Files.createTempDirectory("weft-loop");
+      run(List.of("cp", "--sparse=always", work.resolve("image").toString(), copy + "/image"));
+      return mountImage(copy, options.isEmpty() ? "loop" : "loop," + options);
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
   }
 
   public void remountReadOnly() {
@@ -91,12 +109,18 @@ public final class LoopMount implements AutoCloseable {
       format.addAll(List.of(more));
       format.add(image.toString());
       run(format);
-      Path directory = Files.createDirectory(work.resolve("mnt"));
-      run(List.of("mount", "-o", "loop", image.toString(), directory.toString()));
-      return new LoopMount(work, directory);
+      return mountImage(work, "loop");
     } catch (IOException failure) {
       throw new UncheckedIOException(failure);
     }
+  }
+
+  private static LoopMount mountImage(Path work, String options) throws IOException {
+    Path directory = Files.createDirectory(work.resolve("mnt"));
+    String image = work.resolve("image").toString();
+    run(List.of("mount", "-o", options, image, directory.toString()));
+    boolean xfs = Files.getFileStore(directory).type().equals("xfs");
+    return new LoopMount(work, directory, xfs ? "nouuid" : "");
   }
 
   private static boolean onPath(String program) {
