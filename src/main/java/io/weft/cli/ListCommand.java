@@ -5,7 +5,9 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import io.weft.api.ChunkStore;
 import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
+import io.weft.base.Failed;
 import io.weft.base.KeysPage;
+import io.weft.base.Rejected;
 import io.weft.base.StatOutcome;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -111,7 +113,7 @@ final class ListCommand implements Callable<Integer> {
   private void walk(ChunkStore store, Sink sink) throws IOException, CommandFailed {
     long cursor = KeysPage.START;
     while (cursor != KeysPage.END) {
-      KeysPage page = OpenStore.await(store.list(prefix, cursor, PAGE_KEYS));
+      KeysPage page = page(store, cursor);
       List<StatOutcome> stats = details ? stats(store, page) : List.of();
       for (int i = 0; i < page.keys().size(); i++) {
         if (chunks == limit) {
@@ -132,6 +134,18 @@ final class ListCommand implements Callable<Integer> {
       }
       cursor = page.nextCursor();
     }
+  }
+
+  private KeysPage page(ChunkStore store, long cursor) throws CommandFailed {
+    Deadline deadline = Deadline.in(store.requestTimeout());
+    return switch (OpenStore.await(store.list(prefix, cursor, PAGE_KEYS, deadline))) {
+      case KeysPage page -> page;
+      case Rejected refusal ->
+          throw new CommandFailed(
+              ExitCodes.FAILURE, "not listed, " + refusal.reason() + ": " + refusal.detail());
+      case Failed failed ->
+          throw new CommandFailed(ExitCodes.FAILURE, "not listed: " + failed.detail());
+    };
   }
 
   private static List<StatOutcome> stats(ChunkStore store, KeysPage page) {
