@@ -113,15 +113,7 @@ final class ListCommand implements Callable<Integer> {
   private void walk(ChunkStore store, Sink sink) throws IOException, CommandFailed {
     long cursor = KeysPage.START;
     while (cursor != KeysPage.END) {
-      KeysPage page =
-          switch (OpenStore.await(
-              store.list(prefix, cursor, PAGE_KEYS, Deadline.in(store.requestTimeout())))) {
-            case KeysPage some -> some;
-            case Rejected rejected ->
-                throw new CommandFailed(ExitCodes.FAILURE, "not listed: " + rejected.detail());
-            case Failed failed ->
-                throw new CommandFailed(ExitCodes.FAILURE, "not listed: " + failed.detail());
-          };
+      KeysPage page = page(store, cursor);
       List<StatOutcome> stats = details ? stats(store, page) : List.of();
       for (int i = 0; i < page.keys().size(); i++) {
         if (chunks == limit) {
@@ -142,6 +134,18 @@ final class ListCommand implements Callable<Integer> {
       }
       cursor = page.nextCursor();
     }
+  }
+
+  private KeysPage page(ChunkStore store, long cursor) throws CommandFailed {
+    Deadline deadline = Deadline.in(store.requestTimeout());
+    return switch (OpenStore.await(store.list(prefix, cursor, PAGE_KEYS, deadline))) {
+      case KeysPage page -> page;
+      case Rejected refusal ->
+          throw new CommandFailed(
+              ExitCodes.FAILURE, "not listed, " + refusal.reason() + ": " + refusal.detail());
+      case Failed failed ->
+          throw new CommandFailed(ExitCodes.FAILURE, "not listed: " + failed.detail());
+    };
   }
 
   private static List<StatOutcome> stats(ChunkStore store, KeysPage page) {

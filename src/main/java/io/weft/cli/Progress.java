@@ -71,30 +71,33 @@ final class Progress implements AutoCloseable {
    * @param unit what is counted, in the plural
    */
   static Progress start(String task, long total, String unit) {
-    return start(Mode.AUTO, new PrintWriter(System.err, true), task, total, unit);
+    return new Progress(watched() ? bar(task, total, unit) : null, null, task, total, unit);
+  }
+
+  private static Progress start(Mode mode, PrintWriter err, String task, long total, String unit) {
+    return switch (mode) {
+      case AUTO -> start(task, total, unit);
+      case PLAIN -> new Progress(null, err, task, total, unit);
+      case NONE -> new Progress(null, null, task, total, unit);
+    };
   }
 
   @SuppressWarnings("SystemConsoleNull") // since 25 it is null again where there is no terminal
-  private static Progress start(Mode mode, PrintWriter err, String task, long total, String unit) {
+  private static boolean watched() {
     Console console = System.console();
-    boolean watched = console != null && console.isTerminal();
-    if (mode == Mode.PLAIN) {
-      return new Progress(null, err, task, total, unit);
-    }
-    if (mode == Mode.NONE || !watched) {
-      return new Progress(null, null, task, total, unit);
-    }
-    ProgressBar bar =
-        new ProgressBarBuilder()
-            .setTaskName(task)
-            .setInitialMax(total)
-            .setUnit(" " + unit, 1)
-            .setStyle(ProgressBarStyle.UNICODE_BLOCK)
-            .setUpdateIntervalMillis(200)
-            .setConsumer(new ConsoleProgressBarConsumer(System.err))
-            .clearDisplayOnFinish()
-            .build();
-    return new Progress(bar, null, task, total, unit);
+    return console != null && console.isTerminal();
+  }
+
+  private static ProgressBar bar(String task, long total, String unit) {
+    return new ProgressBarBuilder()
+        .setTaskName(task)
+        .setInitialMax(total)
+        .setUnit(" " + unit, 1)
+        .setStyle(ProgressBarStyle.UNICODE_BLOCK)
+        .setUpdateIntervalMillis(200)
+        .setConsumer(new ConsoleProgressBarConsumer(System.err))
+        .clearDisplayOnFinish()
+        .build();
   }
 
   synchronized void advance(long steps) {

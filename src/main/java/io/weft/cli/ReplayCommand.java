@@ -1,5 +1,6 @@
 package io.weft.cli;
 
+import io.weft.device.FileLayout;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -82,6 +83,7 @@ final class ReplayCommand implements Callable<Integer> {
     @Option(
         names = "--as-fast-as-possible",
         description = "Send a request as soon as one before it is done (default).")
+    @SuppressWarnings("unused") // what is done without --speed; here to be said, and to exclude it
     private boolean asFastAsPossible;
   }
 
@@ -102,7 +104,7 @@ final class ReplayCommand implements Callable<Integer> {
     if (pace != null && pace.speed != null && !(speed > 0 && speed <= 1e9)) {
       throw new ParameterException(command, "--speed: a positive number, not " + pace.speed);
     }
-    if (resume && !io.weft.device.FileLayout.isStore(where)) {
+    if (resume && !FileLayout.isStore(where)) {
       throw new ParameterException(command, "--resume: there is no store in " + where);
     }
     TraceRun run =
