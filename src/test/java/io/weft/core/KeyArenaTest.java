@@ -134,7 +134,7 @@ class KeyArenaTest {
   void memoryIsBoundedWhileSizesDrift() {
     SplittableRandom random = new SplittableRandom(6);
     Owner owner = new Owner(random);
-    for (int length = 1_200; length <= ChunkKey.MAX_BYTES; length += 50) {
+    for (int length = 1_200; length <= ChunkKey.MAX_BYTES; length += 120) {
       for (int step = 0; step < 20_000; step++) {
         if (owner.keys.size() == 20_000) {
           owner.freeAny();
