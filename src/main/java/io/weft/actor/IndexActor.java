@@ -476,8 +476,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
             WALK_STEPS,
             (address, length, hasMetadata, stamp, state) ->
                 entries.add(
-                    new SnapshotStore.SnapshotEntry(
-                        address, length, hasMetadata, 0, stamp, state)));
+                    new SnapshotStore.SnapshotEntry(address, length, hasMetadata, stamp, state)));
     boolean last = writing.cursor == KeysPage.END;
     blocking(
         () -> {

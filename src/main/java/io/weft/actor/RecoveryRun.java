@@ -102,7 +102,7 @@ final class RecoveryRun {
 
   private static SnapshotStore.SnapshotEntry withoutPolicyState(SnapshotStore.SnapshotEntry entry) {
     return new SnapshotStore.SnapshotEntry(
-        entry.address(), entry.payloadLength(), entry.hasMetadata(), 0, entry.stamp(), 0);
+        entry.address(), entry.payloadLength(), entry.hasMetadata(), entry.stamp(), 0);
   }
 
   private static void send(

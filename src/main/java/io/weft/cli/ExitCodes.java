@@ -5,7 +5,7 @@ public final class ExitCodes {
   /** Done, and nothing amiss. */
   public static final int OK = 0;
 
-  /** Wrong or lost data was found. */
+  /** Wrong or lost data was found, or a key that was asked for is not there. */
   public static final int WRONG_DATA = 1;
 
   /** The command line, or a file that it names, is not usable. */

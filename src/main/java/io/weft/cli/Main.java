@@ -1,10 +1,17 @@
 package io.weft.cli;
 
+import com.typesafe.config.ConfigException;
+import com.typesafe.config.ConfigFactory;
+import io.weft.base.ByteSize;
+import io.weft.base.ChunkKey;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileSystemException;
+import java.time.Duration;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -13,6 +20,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * The command {@code weft}. A command of its own is a class beside this one, named in {@code
@@ -25,11 +33,23 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {SimulateCommand.class, CommandLine.HelpCommand.class},
+    subcommands = {
+      RunCommand.class,
+      SimulateCommand.class,
+      ReplayCommand.class,
+      PutCommand.class,
+      GetCommand.class,
+      ListCommand.class,
+      RemoveCommand.class,
+      StatCommand.class,
+      VerifyCommand.class,
+      InspectCommand.class,
+      CommandLine.HelpCommand.class
+    },
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:done",
-      "1:wrong or lost data was found",
+      "1:wrong or lost data was found, or a key is not there",
       "2:the command line, or a file that it names, is not usable",
       "3:the device or the store failed"
     },
@@ -46,6 +66,10 @@ public final class Main implements Callable<Integer> {
     return new CommandLine(new Main())
         .setUsageHelpAutoWidth(true)
         .setCaseInsensitiveEnumValuesAllowed(true)
+        .registerConverter(ByteSize.class, text -> converted(text, ByteSize::parse))
+        .registerConverter(Capacity.class, text -> converted(text, Capacity::parse))
+        .registerConverter(ChunkKey.class, text -> converted(text, KeyText::parse))
+        .registerConverter(Duration.class, text -> converted(text, Main::duration))
         .setParameterExceptionHandler(Main::refuse)
         .setExecutionExceptionHandler(Main::fail);
   }
@@ -56,6 +80,30 @@ public final class Main implements Callable<Integer> {
     CommandLine command = Objects.requireNonNull(spec).commandLine();
     command.usage(command.getErr());
     return ExitCodes.USAGE;
+  }
+
+  private static <T> T converted(String text, Function<String, T> parser) {
+    try {
+      return parser.apply(text);
+    } catch (IllegalArgumentException wrong) {
+      throw new TypeConversionException(String.valueOf(wrong.getMessage()));
+    }
+  }
+
+  /** A time as the configuration writes it, too: {@code 90s}, {@code 15m}, {@code 7d}. */
+  private static Duration duration(String text) {
+    Duration duration;
+    try {
+      duration = ConfigFactory.parseMap(Map.of("time", text)).getDuration("time");
+    } catch (ConfigException wrong) {
+      throw new IllegalArgumentException(
+          "'" + text + "' is no time: write a number with a unit, as in 90s, 15m, 12h or 7d",
+          wrong);
+    }
+    if (duration.isNegative() || duration.isZero()) {
+      throw new IllegalArgumentException("a time is more than nothing, not '" + text + "'");
+    }
+    return duration;
   }
 
   private static int refuse(ParameterException e, String[] args) {
@@ -71,6 +119,10 @@ public final class Main implements Callable<Integer> {
   private static int fail(Exception e, CommandLine command, ParseResult parsed) {
     PrintWriter err = command.getErr();
     String name = command.getCommandSpec().qualifiedName();
+    if (e instanceof CommandFailed failed) {
+      err.println(command.getColorScheme().errorText(name + ": " + failed.getMessage()));
+      return failed.exitCode();
+    }
     // The message of a file's exception is the file alone: its class says what happened to it.
     String message =
         e.getMessage() == null || e instanceof FileSystemException ? e.toString() : e.getMessage();

@@ -169,8 +169,8 @@ public final class CapacityLedger {
   }
 
   /**
-   * A file of so many bytes is gone from the filesystem. Counts until the next sample; what goes while
-   * a sample is on its way may or may not be in it, and counts as not.
+   * A file of so many bytes is gone from the filesystem. Counts until the next sample; what goes
+   * while a sample is on its way may or may not be in it, and counts as not.
    */
   public void freed(long bytes) {
     claimedBytes -= notNegative(bytes);

@@ -39,14 +39,11 @@ public final class ChunkIndex {
   /** The chunk's block carries metadata. */
   public static final int HAS_METADATA = 1;
 
-  /** The entry is reserved for a chunk that is being written and not yet published. */
-  public static final int WRITING = 1 << 1;
-
   /** The entry was taken out of the eviction policy while it was held. */
-  public static final int PARKED = 1 << 2;
+  public static final int PARKED = 1 << 1;
 
   /** The chunk was used while the entry was parked. */
-  public static final int TOUCHED_WHILE_PARKED = 1 << 3;
+  public static final int TOUCHED_WHILE_PARKED = 1 << 2;
 
   /** How many flags there are room for; those above are for the owner to name. */
   public static final int FLAG_BITS = 16;

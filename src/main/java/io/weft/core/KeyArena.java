@@ -47,9 +47,6 @@ final class KeyArena {
   /** A compaction starts above, and frees at most, one part in so many. */
   private static final int COMPACTION_SHARE = 16;
 
-  /** How many rooms of leaving blocks one allocation skips before it takes fresh room instead. */
-  private static final int SKIPPED_ROOMS_MAX = 8;
-
   private static final int FILL_GRADES = 64;
   private static final long NO_ROOM = -1;
 
@@ -159,7 +156,8 @@ final class KeyArena {
 
   /**
    * Takes free rooms of leaving blocks off their lists, looking at no more than {@code steps} rooms
-   * and sizes. Returns the steps that were left over: none, unless all lists are done.
+   * and sizes. Returns the steps that were left over: none, unless all lists are done. From then on
+   * nothing is stored in leaving blocks any more, so that each reference needs one look.
    */
   int dropLeavingRooms(int steps) {
     int left = steps;
@@ -221,18 +219,15 @@ final class KeyArena {
     return granule;
   }
 
+  /**
+   * May be of a leaving block while its list is not yet sorted out; the key is moved like others.
+   */
   private long reuse(int granules) {
-    for (int skipped = 0; skipped < SKIPPED_ROOMS_MAX; skipped++) {
-      long room = freeRooms[granules];
-      if (room == NO_ROOM) {
-        return NO_ROOM;
-      }
+    long room = freeRooms[granules];
+    if (room != NO_ROOM) {
       freeRooms[granules] = nextRoom(room);
-      if (!isLeaving(room)) {
-        return room;
-      }
     }
-    return NO_ROOM;
+    return room;
   }
 
   private void vacate(long reference) {

@@ -6,12 +6,16 @@ import static io.weft.device.ChunkFormatException.Reason.BAD_MAGIC;
 import static io.weft.device.ChunkFormatException.Reason.LATER_VERSION;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 
+import io.weft.base.ByteSize;
 import io.weft.base.ChunkKey;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.Chunks;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.time.Instant;
+import java.util.HexFormat;
+import java.util.List;
 
 /**
  * The self-describing block at the start of every chunk, and the sizes that follow from it. {@code
@@ -102,6 +106,91 @@ public final class ChunkFormat {
         bytes.get(U32, PAYLOAD_CRC_AT),
         ChunkMetadata.of(metadata),
         bytes.get(U64, STORED_AT_AT));
+  }
+
+  /** What stands in each field of a block, right or wrong, for a person to read. */
+  static List<ChunkInspection.Field> fields(MemorySegment source) {
+    MemorySegment bytes = source.asSlice(0, BLOCK_BYTES);
+    int keyLength = Short.toUnsignedInt(bytes.get(U16, KEY_LENGTH_AT));
+    int metadataLength = Short.toUnsignedInt(bytes.get(U16, METADATA_LENGTH_AT));
+    // Lengths that damage made up show what fits.
+    int keyShown = Math.min(keyLength, BLOCK_CRC_AT - KEY_AT);
+    int metadataAt = KEY_AT + keyShown;
+    int metadataShown = Math.min(metadataLength, BLOCK_CRC_AT - metadataAt);
+    byte[] key = bytes.asSlice(KEY_AT, keyShown).toArray(ValueLayout.JAVA_BYTE);
+    byte[] metadata = bytes.asSlice(metadataAt, metadataShown).toArray(ValueLayout.JAVA_BYTE);
+    byte[] magic = bytes.asSlice(0, MAGIC.length).toArray(ValueLayout.JAVA_BYTE);
+    long payloadLength = bytes.get(U64, PAYLOAD_LENGTH_AT);
+    long storedAtMillis = bytes.get(U64, STORED_AT_AT);
+    int crc = Crc32c.of(bytes.asSlice(0, BLOCK_CRC_AT));
+    int storedCrc = bytes.get(U32, BLOCK_CRC_AT);
+    return List.of(
+        new ChunkInspection.Field("magic", 0, MAGIC.length, printable(magic), ""),
+        u32(bytes, "version", VERSION_AT, ""),
+        u32(bytes, "blockBytes", BLOCK_BYTES_AT, ""),
+        new ChunkInspection.Field(
+            "payloadLength",
+            PAYLOAD_LENGTH_AT,
+            Long.BYTES,
+            payloadLength,
+            payloadLength >= 0 ? new ByteSize(payloadLength).toString() : ""),
+        new ChunkInspection.Field(
+            "generation",
+            GENERATION_AT,
+            Long.BYTES,
+            bytes.get(U64, GENERATION_AT),
+            Long.toHexString(bytes.get(U64, GENERATION_AT)) + " in the file's name"),
+        hex(bytes, "payloadCrc32c", PAYLOAD_CRC_AT, ""),
+        new ChunkInspection.Field("keyLength", KEY_LENGTH_AT, Short.BYTES, (long) keyLength, ""),
+        new ChunkInspection.Field(
+            "metadataLength", METADATA_LENGTH_AT, Short.BYTES, (long) metadataLength, ""),
+        new ChunkInspection.Field(
+            "storedAtMillis",
+            STORED_AT_AT,
+            Long.BYTES,
+            storedAtMillis,
+            Instant.ofEpochMilli(storedAtMillis).toString()),
+        hex(bytes, "flags", FLAGS_AT, ""),
+        new ChunkInspection.Field(
+            "reserved",
+            RESERVED_AT,
+            KEY_AT - RESERVED_AT,
+            HexFormat.of()
+                .formatHex(
+                    bytes
+                        .asSlice(RESERVED_AT, KEY_AT - RESERVED_AT)
+                        .toArray(ValueLayout.JAVA_BYTE)),
+            ""),
+        new ChunkInspection.Field("key", KEY_AT, keyShown, printable(key), ""),
+        new ChunkInspection.Field("metadata", metadataAt, metadataShown, printable(metadata), ""),
+        hex(
+            bytes,
+            "blockCrc32c",
+            BLOCK_CRC_AT,
+            storedCrc == crc ? "fits the block" : "the block gives %08x".formatted(crc)));
+  }
+
+  private static ChunkInspection.Field u32(MemorySegment bytes, String name, int at, String note) {
+    return new ChunkInspection.Field(
+        name, at, Integer.BYTES, Integer.toUnsignedLong(bytes.get(U32, at)), note);
+  }
+
+  private static ChunkInspection.Field hex(MemorySegment bytes, String name, int at, String note) {
+    return new ChunkInspection.Field(
+        name, at, Integer.BYTES, "%08x".formatted(bytes.get(U32, at)), note);
+  }
+
+  /** As {@link ChunkKey#toString}: printable ASCII as it is, every other byte escaped. */
+  private static String printable(byte[] bytes) {
+    StringBuilder text = new StringBuilder(bytes.length);
+    for (byte value : bytes) {
+      if (value >= 0x20 && value < 0x7f && value != '\\') {
+        text.append((char) value);
+      } else {
+        text.append("\\x").append(HexFormat.of().toHexDigits(value));
+      }
+    }
+    return text.toString();
   }
 
   /** Everything that can be said of a block without knowing which chunk it should be. */

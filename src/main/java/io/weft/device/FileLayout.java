@@ -9,6 +9,9 @@ import io.weft.base.Durability;
 import io.weft.base.Ticker;
 import io.weft.device.LeafDirectories.Leaf;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -332,6 +335,35 @@ public final class FileLayout implements ChunkMedium {
     } finally {
       uses.exit();
     }
+  }
+
+  /** Whether the directory holds a store, of whatever version; changes nothing. */
+  public static boolean isStore(Path directory) {
+    return Files.isRegularFile(directory.resolve(StoreDirectory.FORMAT), LinkOption.NOFOLLOW_LINKS);
+  }
+
+  /**
+   * Reads every file of the store from end to end and says of each what it is. Nothing is changed,
+   * except that wrong chunks go to quarantine where {@code quarantineWrong} says so.
+   *
+   * @param quarantineWrong whether chunks that do not verify are moved out of the way
+   */
+  public void verify(int threads, boolean quarantineWrong, VerifySink sink) throws DeviceException {
+    enter("verify");
+    try {
+      new FileVerification(store, leaves, quarantineWrong ? quarantine : null, uses, sink)
+          .run(threads);
+    } finally {
+      uses.exit();
+    }
+  }
+
+  /** Where {@link #verify} hands over what it found; one call at a time. */
+  public interface VerifySink {
+    void file(VerifiedFile file);
+
+    /** So many of all the parts of the walk are done. */
+    void progress(int done, int parts);
   }
 
   @Override

@@ -6,9 +6,6 @@ import io.weft.base.DeviceException;
 import io.weft.device.LeafDirectories.Leaf;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
@@ -26,8 +23,6 @@ final class FileScan {
   private final UseCount uses;
   private final ChunkMedium.BatchSink sink;
 
-  private final AtomicInteger next = new AtomicInteger();
-  private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
   private final Object handover = new Object();
 
   private final LongAdder chunks = new LongAdder();
@@ -55,22 +50,8 @@ final class FileScan {
   }
 
   ScanReport run(int threads) throws DeviceException {
-    if (threads < 1) {
-      throw new IllegalArgumentException("a scan needs a thread, not " + threads);
-    }
-    countForeignDirectories();
-    Semaphore ended = new Semaphore(0);
-    for (int i = 0; i < threads; i++) {
-      Thread.ofPlatform().daemon().name("weft-scan-" + i).start(() -> work(ended));
-    }
-    ended.acquireUninterruptibly(threads);
-    switch (failure.get()) {
-      case null -> {}
-      case DeviceException device -> throw device;
-      case RuntimeException bug -> throw bug;
-      case Error bug -> throw bug;
-      case Throwable impossible -> throw new IllegalStateException(impossible);
-    }
+    foreign.add(foreignBranches(store).size());
+    new LeafWalk(store, leaves, uses, 0, Visitor::new).run(threads);
     return new ScanReport(
         chunks.sum(),
         chunkBytes.sum(),
@@ -81,11 +62,14 @@ final class FileScan {
         foreign.sum());
   }
 
-  /** What lies between the root of the chunks and the leaf directories, and is neither. */
-  private void countForeignDirectories() throws DeviceException {
+  /**
+   * The paths of what lies between the root of the chunks and the leaf directories, being neither.
+   */
+  static List<String> foreignBranches(StoreDirectory store) throws DeviceException {
+    List<String> found = new ArrayList<>();
     for (Directory.Entry branch : store.chunks().list()) {
       if (!isOurs(branch)) {
-        foreign.increment();
+        found.add(store.chunks().pathOf(branch.name()));
         continue;
       }
       int flags = Posix.O_RDONLY | Posix.O_DIRECTORY | Posix.O_NOFOLLOW;
@@ -95,11 +79,16 @@ final class FileScan {
       }
       Directory opened = new Directory(fd, store.chunks().pathOf(branch.name()));
       try {
-        foreign.add(opened.list().stream().filter(leaf -> !isOurs(leaf)).count());
+        for (Directory.Entry leaf : opened.list()) {
+          if (!isOurs(leaf)) {
+            found.add(opened.pathOf(leaf.name()));
+          }
+        }
       } finally {
         opened.close();
       }
     }
+    return found;
   }
 
   private static boolean isOurs(Directory.Entry entry) {
@@ -110,43 +99,18 @@ final class FileScan {
         && "0123456789abcdef".indexOf(name.charAt(1)) >= 0;
   }
 
-  private void work(Semaphore ended) {
-    try (IoScratch scratch = new IoScratch(0)) {
-      List<FoundChunk> batch = new ArrayList<>();
-      int number = next.getAndIncrement();
-      while (number < ChunkName.LEAVES && failure.get() == null) {
-        if (uses.isClosed()) {
-          throw FileLayout.closed("scan", store.path().toString());
-        }
-        Leaf leaf = openOrSkip(number);
-        if (leaf != null) {
-          try {
-            scan(leaf, batch, scratch);
-          } finally {
-            leaf.release();
-          }
-        }
-        number = next.getAndIncrement();
-      }
-      handOver(batch);
-    } catch (DeviceException | RuntimeException | Error thrown) {
-      failure.compareAndSet(null, thrown);
-    } finally {
-      ended.release();
-    }
-  }
+  /** What one thread has found and not handed over yet. */
+  private final class Visitor implements LeafWalk.Visitor {
+    private final List<FoundChunk> batch = new ArrayList<>();
 
-  private @Nullable Leaf openOrSkip(int number) throws DeviceException {
-    try {
-      return leaves.open(number);
-    } catch (DeviceException refused) {
-      // A link, a file or a mount point in the leaf's place: counted as foreign, never entered.
-      if (refused.kind() == DeviceException.Kind.NO_PERMISSION
-          && refused.errno() != Posix.EACCES
-          && refused.errno() != Posix.EPERM) {
-        return null;
-      }
-      throw refused;
+    @Override
+    public void visit(Leaf leaf, IoScratch scratch) throws DeviceException {
+      scan(leaf, batch, scratch);
+    }
+
+    @Override
+    public void end() {
+      handOver(batch);
     }
   }
 
@@ -189,7 +153,7 @@ final class FileScan {
       if (length >= ChunkFormat.BLOCK_BYTES) {
         file.read(vector, 0, scratch.block());
         ChunkBlock block = ChunkFormat.decode(scratch.block());
-        if (isThatChunk(leaf, fileName, name, block, length)) {
+        if (mismatch(leaf, fileName, name, block, length) == null) {
           chunks.increment();
           chunkBytes.add(block.payloadLength());
           return new FoundChunk(
@@ -226,12 +190,22 @@ final class FileScan {
     return null;
   }
 
-  private static boolean isThatChunk(
+  /** Why the block is not the one of the file that it stands in; null where it is. */
+  static @Nullable String mismatch(
       Leaf leaf, String fileName, ChunkName name, ChunkBlock block, long length) {
-    return block.generation() == name.generation()
-        && length == ChunkFormat.fileBytes(block.payloadLength())
-        && ChunkName.leaf(block.key()) == leaf.number()
-        && ChunkName.of(block.key(), name.generation(), name.expiresAtMillis()).equals(fileName);
+    if (block.generation() != name.generation()) {
+      return "its name says generation %x, its block %x"
+          .formatted(name.generation(), block.generation());
+    }
+    if (length != ChunkFormat.fileBytes(block.payloadLength())) {
+      return "the file has %d bytes, a payload of %d takes %d"
+          .formatted(length, block.payloadLength(), ChunkFormat.fileBytes(block.payloadLength()));
+    }
+    boolean named =
+        ChunkName.leaf(block.key()) == leaf.number()
+            && ChunkName.of(block.key(), name.generation(), name.expiresAtMillis())
+                .equals(fileName);
+    return named ? null : "its block holds the chunk of another key, " + block.key();
   }
 
   private void handOver(List<FoundChunk> batch) {

@@ -58,10 +58,9 @@ final class FileSnapshots implements SnapshotStore {
   private static final int ENTRY_LENGTH_AT = 16;
   private static final int ENTRY_STAMP_AT = 24;
   private static final int ENTRY_STATE_AT = 32;
-  private static final int ENTRY_PINS_AT = 36;
-  private static final int ENTRY_FLAGS_AT = 40;
-  private static final int ENTRY_KEY_LENGTH_AT = 42;
-  private static final int ENTRY_HEAD_BYTES = 44;
+  private static final int ENTRY_FLAGS_AT = 36;
+  private static final int ENTRY_KEY_LENGTH_AT = 38;
+  private static final int ENTRY_HEAD_BYTES = 40;
   private static final int HAS_METADATA = 1;
 
   /** Frames that are read or written in one call. */
@@ -345,7 +344,6 @@ final class FileSnapshots implements SnapshotStore {
                     frame.get(U64, (long) at + ENTRY_EXPIRES_AT)),
                 frame.get(U64, (long) at + ENTRY_LENGTH_AT),
                 (frame.get(U16, (long) at + ENTRY_FLAGS_AT) & HAS_METADATA) != 0,
-                frame.get(U32, (long) at + ENTRY_PINS_AT),
                 frame.get(U64, (long) at + ENTRY_STAMP_AT),
                 frame.get(U32, (long) at + ENTRY_STATE_AT)));
         at += ENTRY_HEAD_BYTES + keyLength;
@@ -403,7 +401,6 @@ final class FileSnapshots implements SnapshotStore {
       view.set(U64, at + ENTRY_LENGTH_AT, entry.payloadLength());
       view.set(U64, at + ENTRY_STAMP_AT, entry.stamp());
       view.set(U32, at + ENTRY_STATE_AT, entry.policyState());
-      view.set(U32, at + ENTRY_PINS_AT, entry.pins());
       view.set(U16, at + ENTRY_FLAGS_AT, (short) (entry.hasMetadata() ? HAS_METADATA : 0));
       view.set(U16, at + ENTRY_KEY_LENGTH_AT, (short) key.length());
       key.copyTo(frame, used + ENTRY_HEAD_BYTES);

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * name, cut to fit>!<time, hex ms>-<unique>}. Only files with such a name are ever removed from it.
  */
 final class Quarantine {
-  private static final char MARK = '!';
+  static final char MARK = '!';
 
   private final Directory directory;
   private final String nonce;

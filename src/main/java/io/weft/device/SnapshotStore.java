@@ -36,12 +36,7 @@ public interface SnapshotStore {
 
   /** One entry: the chunk and what the policy knew of it. */
   record SnapshotEntry(
-      ChunkAddress address,
-      long payloadLength,
-      boolean hasMetadata,
-      int pins,
-      long stamp,
-      int policyState) {}
+      ChunkAddress address, long payloadLength, boolean hasMetadata, long stamp, int policyState) {}
 
   /**
    * @param clean whether the store was shut down cleanly with this very snapshot

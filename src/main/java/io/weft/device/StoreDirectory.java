@@ -33,7 +33,7 @@ final class StoreDirectory {
   static final String CLEAN = "clean";
 
   private static final String LOCK = "weft.lock";
-  private static final String FORMAT = "weft.format";
+  static final String FORMAT = "weft.format";
   private static final String PROBE = "probe";
   private static final String STAGING = "%staging-";
 
@@ -50,6 +50,9 @@ final class StoreDirectory {
   /** Names that may stand in the directory before it is a store. */
   private static final Set<String> OWN_NAMES =
       Set.of(LOCK, PROBE, CHUNKS, QUARANTINE, SNAPSHOT, CLEAN, "lost+found");
+
+  /** Files of a fixed, small size that are not counted as the store's data. */
+  static final Set<String> CONTROL_FILES = Set.of(LOCK, FORMAT, PROBE);
 
   private final Path path;
   private final Directory root;
@@ -153,6 +156,14 @@ final class StoreDirectory {
   /** A text that tells files of this process from those of others. */
   String nonce() {
     return nonce;
+  }
+
+  /** What lies beside the store's own files and directories, and is not the store's. */
+  List<String> foreignNames() throws DeviceException {
+    return root.list().stream()
+        .map(Directory.Entry::name)
+        .filter(name -> !OWN_NAMES.contains(name) && !name.equals(FORMAT) && !isStaging(name))
+        .toList();
   }
 
   /** Writes one block, reads it back and compares. */

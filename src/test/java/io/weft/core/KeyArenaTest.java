@@ -129,6 +129,27 @@ class KeyArenaTest {
     assertTrue(owner.arena.wastedBytes() < blocks * bytes.length, "no more than the blocks' tails");
   }
 
+  /** Large enough that compactions begin while there are spare blocks of the one before. */
+  @Test
+  void memoryIsBoundedWhileSizesDrift() {
+    SplittableRandom random = new SplittableRandom(6);
+    Owner owner = new Owner(random);
+    for (int length = 1_200; length <= ChunkKey.MAX_BYTES; length += 50) {
+      for (int step = 0; step < 20_000; step++) {
+        if (owner.keys.size() == 20_000) {
+          owner.freeAny();
+        }
+        byte[] bytes = new byte[length];
+        random.nextBytes(bytes);
+        owner.store(ChunkKey.of(bytes));
+        owner.compact();
+      }
+      double share = (double) owner.arena.memoryBytes() / owner.arena.keyBytes();
+      assertTrue(share < 1.2, share + " times the keys' bytes");
+    }
+    owner.compareAll();
+  }
+
   @Test
   void endingACompactionEarlyIsRefused() {
     Owner owner = new Owner(new SplittableRandom(4));
@@ -138,7 +159,7 @@ class KeyArenaTest {
     for (int i = 0; i < 20_000; i++) {
       owner.freeAny();
     }
-    for (int i = 0; !owner.arena.compacting(); i++) {
+    for (int i = 0; i < 100_000 && !owner.arena.compacting(); i++) {
       owner.store(ChunkKey.of("a key of another length, rather longer, number " + i));
     }
     assertThrows(IllegalStateException.class, owner.arena::endCompaction);

@@ -108,6 +108,7 @@ class SaltsTest {
     assertThrows(IllegalStateException.class, () -> salts.remove(number, 11));
     assertThrows(IllegalStateException.class, () -> salts.remove(number, 9), "bytes would leak");
     salts.add(number, 10);
+    assertThrows(IllegalStateException.class, () -> salts.remove(number, 21));
     salts.remove(number, 9);
     assertEquals(11, salts.usedBytes(number));
     assertThrows(IllegalArgumentException.class, () -> salts.add(number, -1));

@@ -56,7 +56,6 @@ class FileSnapshotsTest {
         new ChunkAddress(ChunkKey.of(key), random.nextLong(), random.nextLong()),
         random.nextLong(),
         random.nextBoolean(),
-        random.nextInt(),
         random.nextLong(),
         random.nextInt());
   }
@@ -311,7 +310,7 @@ class FileSnapshotsTest {
         key[50] = (byte) (i >> 8);
         key[60] = (byte) (i >> 16);
         writer.add(
-            new SnapshotEntry(new ChunkAddress(ChunkKey.of(key), i, 0), 131_072, false, 0, i, 0));
+            new SnapshotEntry(new ChunkAddress(ChunkKey.of(key), i, 0), 131_072, false, i, 0));
       }
       writer.commit("lru", 1_000_001, true);
     }

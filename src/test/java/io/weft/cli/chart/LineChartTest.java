@@ -12,6 +12,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
 import org.w3c.dom.NodeList;
@@ -51,17 +53,19 @@ class LineChartTest {
     assertEquals(484 - 388 * 0.4 / 0.5, points.get(2)[1], 0.02);
   }
 
-  @Test
-  void namesDoNotTouchWhereLinesEndTogether() throws Exception {
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 0.5, 1})
+  void namesDoNotTouchWhereLinesEndTogether(double end) throws Exception {
     LineChart chart = new LineChart("many");
     for (int line = 0; line < 9; line++) {
-      chart.line(series("line" + line, 1, 1, 2, 1e-9 * line));
+      chart.line(series("line" + line, 1, 1, 2, end + 1e-9 * line));
     }
     NodeList all = parse(chart.svg()).getElementsByTagName("text");
     List<Double> places = new ArrayList<>();
     for (int i = 0; i < all.getLength(); i++) {
       Element text = (Element) all.item(i);
       if (text.getTextContent().startsWith("line")) {
+        assertTrue(Double.parseDouble(text.getAttribute("y")) > 80, "below the heading");
         places.add(Double.parseDouble(text.getAttribute("y")));
       }
     }
