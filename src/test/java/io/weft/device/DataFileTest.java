@@ -90,6 +90,25 @@ class DataFileTest {
     }
   }
 
+  /** The kernel moves at most 2 GiB less a page in one call, whatever it is asked for. */
+  @Test
+  void aShortTransferGoesOnWhereItEnded() throws Exception {
+    int fd = Posix.openat(Posix.AT_FDCWD, "/dev/null", Posix.O_WRONLY, 0);
+    DataFile sink = new DataFile(directory, "null", fd, false);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment memory = arena.allocate(4096);
+      IoVector vector = Posix.vector();
+      for (int i = 0; i < 4; i++) {
+        // The null device does not look at the bytes.
+        vector.add(memory.address(), 600L << 20);
+      }
+      sink.write(vector, 0, memory);
+      assertEquals((2400L << 20) - 0x7fff_f000L, vector.bytes());
+    } finally {
+      sink.close();
+    }
+  }
+
   @Test
   void aFailedWriteSaysWhereAndHowMuch() throws Exception {
     Files.createFile(folder.resolve("file"));

@@ -786,16 +786,19 @@ abstract class FileLayoutContract {
                         inside.countDown();
                         awaitUninterrupted(goOn);
                       }));
-      inside.await();
-      layout.close();
-      layout.close();
-      fails(Kind.CLOSED, () -> store(layout, address("b", 1), payload(10, 1)));
-      fails(Kind.CLOSED, () -> load(layout, address("a", 1), 10));
-      fails(Kind.CLOSED, layout::probe);
-      fails(Kind.CLOSED, layout::space);
-      fails(Kind.CLOSED, () -> layout.snapshots().open());
-      fails(Kind.NO_PERMISSION, () -> open(root));
-      goOn.countDown();
+      try {
+        inside.await();
+        layout.close();
+        layout.close();
+        fails(Kind.CLOSED, () -> store(layout, address("b", 1), payload(10, 1)));
+        fails(Kind.CLOSED, () -> load(layout, address("a", 1), 10));
+        fails(Kind.CLOSED, layout::probe);
+        fails(Kind.CLOSED, layout::space);
+        fails(Kind.CLOSED, () -> layout.snapshots().open());
+        fails(Kind.NO_PERMISSION, () -> open(root));
+      } finally {
+        goOn.countDown();
+      }
       assertEquals(1, scan.get().chunks());
     }
     open(root).close();
@@ -915,6 +918,7 @@ abstract class FileLayoutContract {
       for (int i = 0; i < 50; i++) {
         store(opened, address("k" + i, 1), payload(i, i));
         load(opened, address("k" + i, 1), i);
+        opened.block(address("k" + i, 1), scratch);
         fails(Kind.CORRUPT, wrongLength(opened, "k" + i, i + 5000));
         opened.delete(address("k" + i, 1));
         fails(Kind.NOT_FOUND, wrongLength(opened, "k" + i, i));

@@ -219,16 +219,24 @@ abstract class FileLayoutOnMountContract extends FileLayoutContract {
       for (int i = 0; i < 10; i++) {
         store(full, address("k" + i, 1), payload(5000 + i, i));
       }
-      assertTrue(full.delete(address("k0", 1)));
-      full.changeExpiry(address("k1", 1), 5_000);
+      ChunkAddress changed = new ChunkAddress(address("k1", 1).key(), 1, 5_000);
       try (LoopMount cut = own.afterPowerCut();
           FileLayout after = open(cut.directory())) {
-        assertEquals(9, scanReport(after).chunks());
-        ChunkAddress changed = new ChunkAddress(address("k1", 1).key(), 1, 5_000);
-        assertArrayEquals(payload(5001, 1), load(after, changed, 5001));
-        for (int i = 2; i < 10; i++) {
+        assertEquals(10, scanReport(after).chunks());
+        for (int i = 0; i < 10; i++) {
           assertArrayEquals(payload(5000 + i, i), load(after, address("k" + i, 1), 5000 + i));
         }
+      }
+      assertTrue(full.delete(address("k0", 1)));
+      try (LoopMount cut = own.afterPowerCut();
+          FileLayout after = open(cut.directory())) {
+        fails(Kind.NOT_FOUND, () -> load(after, address("k0", 1), 5000));
+      }
+      full.changeExpiry(address("k1", 1), changed.expiresAtMillis());
+      try (LoopMount cut = own.afterPowerCut();
+          FileLayout after = open(cut.directory())) {
+        assertArrayEquals(payload(5001, 1), load(after, changed, 5001));
+        assertEquals(9, scanReport(after).chunks());
       }
     }
   }
