@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +28,7 @@ abstract class DeviceTransfer implements Transfer {
     private final PiecePlan.Step step;
     private final long offset;
     private final long length;
+    private final AtomicBoolean claimed = new AtomicBoolean();
     private volatile @Nullable Throwable failure;
 
     DevicePiece(PiecePlan.Step step, long offset, long length) {
@@ -35,8 +37,16 @@ abstract class DeviceTransfer implements Transfer {
       this.length = length;
     }
 
-    /** Runs the step; whatever it throws is kept as the piece's failure. */
+    @Override
+    public boolean claim() {
+      return claimed.compareAndSet(false, true);
+    }
+
+    /** Runs the step, once; whatever it throws is kept as the piece's failure. */
     void run(IoScratch scratch) {
+      if (!claim()) {
+        return;
+      }
       try {
         DeviceTransfer.this.run(step, offset, length, scratch);
       } catch (DeviceException | RuntimeException | Error failed) {

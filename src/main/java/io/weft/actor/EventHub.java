@@ -5,30 +5,41 @@ import io.weft.base.ChunkKey;
 import io.weft.base.RemovalCause;
 import io.weft.core.StoreListener;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Predicate;
 
-/**
- * Hands events to whoever listens, in order. A listener takes an event without blocking and says
- * whether it wants more.
- */
+/** Hands events to whoever listens, one at a time. Thread-safe. */
 final class EventHub implements StoreListener {
-  private final CopyOnWriteArrayList<Predicate<StoreEvent>> listeners =
-      new CopyOnWriteArrayList<>();
 
-  void add(Predicate<StoreEvent> listener) {
+  /** Takes events without blocking. */
+  interface Listener {
+    /** Whether it wants more. */
+    boolean event(StoreEvent event);
+
+    /** There will be no more. */
+    void closed();
+  }
+
+  private final CopyOnWriteArrayList<Listener> listeners = new CopyOnWriteArrayList<>();
+
+  void add(Listener listener) {
     listeners.add(listener);
   }
 
-  void remove(Predicate<StoreEvent> listener) {
+  void remove(Listener listener) {
     listeners.remove(listener);
   }
 
-  void publish(StoreEvent event) {
-    for (Predicate<StoreEvent> listener : listeners) {
-      if (!listener.test(event)) {
+  /** The index and the supervisor both publish; a listener hears them one after the other. */
+  synchronized void publish(StoreEvent event) {
+    for (Listener listener : listeners) {
+      if (!listener.event(event)) {
         listeners.remove(listener);
       }
     }
+  }
+
+  synchronized void close() {
+    listeners.forEach(Listener::closed);
+    listeners.clear();
   }
 
   @Override

@@ -6,8 +6,10 @@ import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
 import io.weft.base.DeviceException;
 import io.weft.base.ExpireOutcome;
+import io.weft.base.Failed;
 import io.weft.base.KeysOutcome;
 import io.weft.base.KeysPage;
+import io.weft.base.ListOutcome;
 import io.weft.base.Metrics;
 import io.weft.base.Rejected;
 import io.weft.base.SaltRule;
@@ -20,7 +22,6 @@ import io.weft.core.Lane;
 import io.weft.core.Order;
 import io.weft.core.PiecePlan;
 import io.weft.core.Policies;
-import io.weft.core.PolicyContext;
 import io.weft.core.Recovery;
 import io.weft.core.StoreMachine;
 import io.weft.device.ChunkMedium;
@@ -40,6 +41,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.PostStop;
 import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
 import org.apache.pekko.actor.typed.javadsl.ActorContext;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
@@ -65,30 +67,74 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   sealed interface Command {}
 
   /** What waits until the index is rebuilt. */
-  sealed interface Request extends Command {}
+  sealed interface Request extends Command {
+    /** Whether the client was answered already, by its deadline. */
+    boolean isAnswered();
 
-  record StoreChunk(StoreJob job) implements Request {}
+    /** Ends the request without the index. */
+    void giveUp(Failed why);
+  }
 
-  record LoadChunk(LoadJob job) implements Request {}
+  /** A request without memory. */
+  sealed interface Question extends Request {
+    Admitted<?> admitted();
+
+    @Override
+    default boolean isAnswered() {
+      return admitted().answered();
+    }
+
+    @Override
+    default void giveUp(Failed why) {
+      admitted().fail(why);
+    }
+  }
+
+  /** A request with memory. */
+  sealed interface WithMemory extends Request {
+    Job<?> job();
+
+    @Override
+    default boolean isAnswered() {
+      return job().isAbandoned();
+    }
+
+    @Override
+    default void giveUp(Failed why) {
+      job().giveUp(why);
+    }
+  }
+
+  record StoreChunk(StoreJob job) implements WithMemory {}
+
+  record LoadChunk(LoadJob job) implements WithMemory {}
 
   record RunKeys(
       StoreProtocol.KeyOperation operation, List<ChunkKey> keys, Admitted<KeysOutcome> admitted)
-      implements Request {}
+      implements Question {}
 
   /** The hits of a batch are used, last to first. */
-  record TouchHits(List<ChunkKey> keys) implements Request {}
+  record TouchHits(List<ChunkKey> keys) implements Request {
+    @Override
+    public boolean isAnswered() {
+      return false;
+    }
 
-  record StatKey(ChunkKey key, Consumer<StatOutcome> answer) implements Request {}
+    @Override
+    public void giveUp(Failed why) {}
+  }
 
-  record ExpireKey(ChunkKey key, long expiresAtMillis, Consumer<ExpireOutcome> answer)
-      implements Request {}
+  record StatKey(ChunkKey key, Admitted<StatOutcome> admitted) implements Question {}
 
-  record DeleteEverything(Consumer<Long> answer) implements Request {}
+  record ExpireKey(ChunkKey key, long expiresAtMillis, Admitted<ExpireOutcome> admitted)
+      implements Question {}
 
-  record ListSome(String prefix, long cursor, int pageSize, Consumer<? super KeysPage> answer)
-      implements Request {}
+  record DeleteEverything(Admitted<StoreProtocol.DeleteAllReply> admitted) implements Question {}
 
-  record TellUsage(Consumer<? super Usage> answer) implements Request {}
+  record ListSome(String prefix, long cursor, int pageSize, Admitted<ListOutcome> admitted)
+      implements Question {}
+
+  record TellUsage(Admitted<Usage> admitted) implements Question {}
 
   private record OrderDone(Order order, Order.Result result) implements Command {}
 
@@ -108,10 +154,16 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
    * @param usableBytes what the filesystem has free
    */
   record RecoveryDone(
-      long nextGeneration, Map<CapacityLedger.Category, Long> otherBytes, long usableBytes)
+      long nextGeneration,
+      long generationsSkipped,
+      Map<CapacityLedger.Category, Long> otherBytes,
+      long usableBytes)
       implements Command {}
 
-  record SpaceSampled(long usableBytes) implements Command {}
+  /**
+   * @param usableBytes -1 where the filesystem did not answer
+   */
+  private record SpaceSampled(long usableBytes) implements Command {}
 
   /** The store goes on with another device queue; the present one has ended. */
   record UseLanes(Lanes lanes) implements Command {}
@@ -128,7 +180,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
    */
   record SnapshotWritten(boolean clean, String problem) {}
 
-  private record SnapshotStepDone(@Nullable Exception failure) implements Command {}
+  private record SnapshotStepDone(@Nullable Throwable failure) implements Command {}
 
   /**
    * @param bytes what the snapshot takes now; -1 where that could not be found out
@@ -147,6 +199,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
    * What the actor works with.
    *
    * @param blocking runs what blocks: writing the snapshot
+   * @param probing runs questions to the filesystem
    * @param usage where the last usage is left for whoever reports it
    */
   record Surroundings(
@@ -158,6 +211,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       Metrics metrics,
       Ticker ticker,
       Executor blocking,
+      Executor probing,
       Consumer<Usage> usage,
       Consumer<Ready> ready) {}
 
@@ -171,6 +225,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private @Nullable WriteSnapshot snapshotWaiting;
   private long nextSnapshotNanos;
   private long nextUsageNanos;
+  private boolean samplingSpace;
 
   static Behavior<Command> create(Surroundings around) {
     return Behaviors.setup(
@@ -191,9 +246,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
                 settings.reserveBytes(),
                 settings.maxChunkBytes(),
                 settings.quotaBytes()),
-            () ->
-                Policies.create(
-                    settings.evictionPolicy(), new PolicyContext(settings.capacityBytes())),
+            policyContext -> Policies.create(settings.evictionPolicy(), policyContext),
             around.saltRule(),
             around.medium()::physicalBytes,
             this::submit,
@@ -209,7 +262,27 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
 
   @Override
   public Receive<Command> createReceive() {
-    return newReceiveBuilder().onMessage(Command.class, this::onCommand).build();
+    return newReceiveBuilder()
+        .onMessage(Command.class, this::onCommand)
+        .onSignal(PostStop.class, _ -> onStopped())
+        .build();
+  }
+
+  /** A snapshot that is half written is not left open. */
+  private Behavior<Command> onStopped() {
+    SnapshotWriting writing = snapshot;
+    if (writing != null && !writing.ended) {
+      around
+          .blocking()
+          .execute(
+              () -> {
+                SnapshotStore.Writer writer = writing.writer;
+                if (writer != null) {
+                  writer.close();
+                }
+              });
+    }
+    return this;
   }
 
   private Behavior<Command> onCommand(Command command) {
@@ -229,45 +302,75 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       case Found found -> onFound(found);
       case TrustSnapshot _ -> recovering().trustSnapshot();
       case RecoveryDone done -> onRecoveryDone(done);
-      case SpaceSampled sample -> machine.spaceSampled(sample.usableBytes());
+      case SpaceSampled sample -> onSpaceSampled(sample.usableBytes());
       case UseLanes use -> lanes = use.lanes();
       case Close close -> machine.close(close.reason(), close.detail());
       case WriteSnapshot write -> onWriteSnapshot(write);
       case SnapshotStepDone step -> onSnapshotStepDone(step);
-      case SnapshotAccounted accounted -> machine.snapshotWritten(accounted.bytes());
+      case SnapshotAccounted accounted -> {
+        snapshot = null;
+        machine.snapshotWritten(accounted.bytes());
+        continueSnapshot();
+      }
       case Tick _ -> onTick();
       case StepAgain _ -> step();
     }
     return this;
   }
 
+  /** Ends a request that was answered while it waited: its memory goes back. */
+  static boolean endedWaiting(Request request) {
+    if (!request.isAnswered()) {
+      return false;
+    }
+    request.giveUp(Failed.deadline());
+    return true;
+  }
+
   private void onRequest(Request request) {
     switch (request) {
       case StoreChunk store -> machine.store(store.job());
       case LoadChunk load -> machine.load(load.job());
-      case RunKeys run -> {
-        if (!run.admitted().answered()) {
-          run.admitted().answer(keys(run.operation(), run.keys()));
-        }
-      }
+      case RunKeys run -> onKeys(run);
       case TouchHits touch -> {
         var _ = machine.touch(touch.keys());
       }
-      case StatKey stat -> machine.stat(stat.key(), stat.answer());
+      case StatKey stat -> machine.stat(stat.key(), stat.admitted()::answer);
       case ExpireKey expire ->
-          machine.expire(expire.key(), expire.expiresAtMillis(), expire.answer());
+          machine.expire(expire.key(), expire.expiresAtMillis(), expire.admitted()::answer);
       case DeleteEverything delete -> {
-        machine.deleteAll(delete.answer());
+        machine.deleteAll(
+            count -> delete.admitted().answer(new StoreProtocol.DeleteAllReply(count, true)));
         step();
       }
       case ListSome list ->
-          list.answer()
-              .accept(
+          list.admitted()
+              .answer(
                   machine.list(
                       list.prefix().getBytes(StandardCharsets.UTF_8),
                       list.cursor(),
                       list.pageSize()));
-      case TellUsage tell -> tell.answer().accept(machine.usage());
+      case TellUsage tell -> tell.admitted().answer(machine.usage());
+    }
+  }
+
+  /** A client that was answered by its deadline knows of no locks: what it got is taken back. */
+  private void onKeys(RunKeys run) {
+    if (run.isAnswered()) {
+      return;
+    }
+    KeysOutcome outcome = keys(run.operation(), run.keys());
+    if (!run.admitted().answer(outcome) && outcome instanceof KeysOutcome.Done done) {
+      List<ChunkKey> hits = done.hits().stream().mapToObj(run.keys()::get).toList();
+      switch (run.operation()) {
+        case LOOKUP_AND_LOCK -> {
+          var _ = machine.unlock(hits);
+        }
+        case PIN -> {
+          var _ = machine.unpin(hits);
+        }
+        case LOOKUP, UNLOCK, UNPIN, TOUCH, DELETE, DELETE_FORCED -> {}
+      }
     }
   }
 
@@ -354,6 +457,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private void onRecoveryDone(RecoveryDone done) {
     Recovery finishing = recovering();
     finishing.sawGeneration(done.nextGeneration() - 1);
+    finishing.skipGenerations(done.generationsSkipped());
     done.otherBytes().forEach(machine::account);
     machine.spaceSampled(done.usableBytes());
     Recovery.Report rebuilt = finishing.finish();
@@ -370,18 +474,51 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
 
   private void onTick() {
     if (recovery != null) {
+      waiting.removeIf(IndexActor::endedWaiting);
       return;
     }
     step();
     continueSnapshot();
     if (around.ticker().nanoTime() - nextUsageNanos >= 0) {
       publishUsage();
+      sampleSpace();
     }
     if (!around.settings().snapshotInterval().isZero()
         && around.ticker().nanoTime() - nextSnapshotNanos >= 0
         && snapshot == null
         && snapshotWaiting == null) {
       onWriteSnapshot(new WriteSnapshot(false, ReplyTo.nobody()));
+    }
+  }
+
+  /** Asks the filesystem what it has free; one question at a time. */
+  private void sampleSpace() {
+    if (samplingSpace) {
+      return;
+    }
+    samplingSpace = true;
+    machine.spaceSamplingStarts();
+    ActorRef<Command> self = getContext().getSelf();
+    around
+        .probing()
+        .execute(
+            () -> {
+              long usable = -1;
+              try {
+                usable = around.medium().space().usableBytes();
+              } catch (DeviceException | RuntimeException _) {
+                // The health probe will say what is wrong.
+              }
+              self.tell(new SpaceSampled(usable));
+            });
+  }
+
+  private void onSpaceSampled(long usableBytes) {
+    samplingSpace = false;
+    if (usableBytes < 0) {
+      machine.spaceSamplingFailed();
+    } else {
+      machine.spaceSampled(usableBytes);
     }
   }
 
@@ -406,10 +543,16 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private static final class SnapshotWriting {
     final WriteSnapshot request;
     final long nextGeneration;
-    SnapshotStore.@Nullable Writer writer;
-    long cursor;
 
-    SnapshotWriting(WriteSnapshot request, long nextGeneration) {
+    /** Files of a later format are found, and counted, only by a scan. */
+    final boolean provesMembership;
+
+    volatile SnapshotStore.@Nullable Writer writer;
+    long cursor;
+    boolean ended;
+
+    SnapshotWriting(WriteSnapshot request, long nextGeneration, boolean provesMembership) {
+      this.provesMembership = provesMembership;
       this.request = request;
       this.nextGeneration = nextGeneration;
     }
@@ -447,7 +590,8 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       return;
     }
     snapshotWaiting = null;
-    SnapshotWriting writing = new SnapshotWriting(request, machine.nextGeneration());
+    SnapshotWriting writing =
+        new SnapshotWriting(request, machine.nextGeneration(), !machine.hasLaterVersions());
     snapshot = writing;
     blocking(
         () -> {
@@ -488,13 +632,13 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
             writer.commit(
                 around.settings().evictionPolicy(),
                 writing.nextGeneration,
-                writing.request.clean());
+                writing.request.clean() && writing.provesMembership);
           }
         });
   }
 
   private void endSnapshot(SnapshotWriting writing, String problem) {
-    snapshot = null;
+    writing.ended = true;
     if (!problem.isEmpty()) {
       getContext().getLog().warn("the index could not be written down: {}", problem);
     }
@@ -531,10 +675,10 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
         .blocking()
         .execute(
             () -> {
-              Exception failure = null;
+              Throwable failure = null;
               try {
                 step.run();
-              } catch (DeviceException | RuntimeException failed) {
+              } catch (DeviceException | RuntimeException | Error failed) {
                 failure = failed;
               }
               self.tell(new SnapshotStepDone(failure));

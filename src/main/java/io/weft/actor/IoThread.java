@@ -13,20 +13,16 @@ import org.jspecify.annotations.Nullable;
  */
 final class IoThread {
 
-  /**
-   * A piece and who is told of its end.
-   *
-   * @param done told by the worker when it has heard of the end
-   */
-  record Job(DeviceTransfer.DevicePiece piece, PieceRunner.DoneListener done) {}
+  /** A piece and who is told what becomes of it. */
+  record Job(DeviceTransfer.DevicePiece piece, PieceRunner.Listener listener) {}
 
-  /** Hears of finished pieces. */
+  /** Hears, for its own bookkeeping, of pieces whose listener was told already. */
   @FunctionalInterface
-  interface Listener {
+  interface Observer {
     /**
      * @param givenUp whether the thread was given up as stuck while it ran the piece
      */
-    void finished(Job job, boolean givenUp);
+    void ended(DeviceTransfer.DevicePiece piece, boolean givenUp);
   }
 
   private sealed interface Item {
@@ -37,17 +33,18 @@ final class IoThread {
 
   private final LinkedBlockingQueue<Item> queue = new LinkedBlockingQueue<>();
   private final Ticker ticker;
-  private final Listener finished;
+  private final Observer observer;
   private volatile @Nullable Long busySinceNanos;
+  private @Nullable Job current;
   private boolean givenUp;
 
   /**
    * @param pieceBytes the longest piece
-   * @param finished told of every finished piece, on this thread
+   * @param observer told of every piece after its listener, on this thread
    */
-  IoThread(String name, long pieceBytes, Ticker ticker, Listener finished) {
+  IoThread(String name, long pieceBytes, Ticker ticker, Observer observer) {
     this.ticker = ticker;
-    this.finished = finished;
+    this.observer = observer;
     Thread thread = new Thread(() -> run(pieceBytes), name);
     thread.setDaemon(true);
     thread.start();
@@ -64,13 +61,18 @@ final class IoThread {
   }
 
   /**
-   * The present piece counts as stuck; its end will say so.
+   * The present piece counts as stuck: its listener hears so now, and of its end all the same.
    *
-   * @return false where there is no present piece any more
+   * @return false where there is no present piece any more, or it was given up before
    */
   synchronized boolean giveUp() {
-    givenUp = busySinceNanos != null;
-    return givenUp;
+    Job kept = current;
+    if (kept == null || givenUp) {
+      return false;
+    }
+    givenUp = true;
+    kept.listener().stuck(kept.piece());
+    return true;
   }
 
   /** A job that waits behind the present one; null where none does. */
@@ -86,15 +88,20 @@ final class IoThread {
   private void run(long pieceBytes) {
     try (IoScratch scratch = new IoScratch(pieceBytes)) {
       while (next() instanceof Item.Work(Job job)) {
-        busySinceNanos = ticker.nanoTime();
+        synchronized (this) {
+          current = job;
+          busySinceNanos = ticker.nanoTime();
+        }
         job.piece().run(scratch);
         boolean wasGivenUp;
         synchronized (this) {
           busySinceNanos = null;
+          current = null;
           wasGivenUp = givenUp;
           givenUp = false;
         }
-        finished.finished(job, wasGivenUp);
+        job.listener().done(job.piece());
+        observer.ended(job.piece(), wasGivenUp);
       }
     }
   }

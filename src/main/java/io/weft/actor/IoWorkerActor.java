@@ -9,6 +9,8 @@ import io.weft.core.Transfer;
 import io.weft.stream.PieceRunner;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.PostStop;
 import org.apache.pekko.actor.typed.PreRestart;
@@ -25,11 +27,11 @@ import org.apache.pekko.actor.typed.javadsl.TimerScheduler;
  *
  * <p>A piece that is with the kernel for too long makes its thread count as stuck: the worker goes
  * on with a new thread, up to a number of stuck threads of the whole store, and what waited behind
- * the stuck piece goes along. The stuck piece is still reported, once, when the kernel lets go of
- * it.
+ * the stuck piece goes along.
  *
- * <p>So many device errors in a row restart the worker; what its thread still has goes on being
- * reported, because every message carries all that its end needs.
+ * <p>The lanes hear of a piece's end from the thread itself, so that no state of this actor stands
+ * between a piece and its end; a restart of the actor loses nothing. So many device errors in a row
+ * are reported to the link, which decides about the device.
  */
 final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
 
@@ -40,44 +42,36 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   record Execute(IoThread.Job job) implements Command {}
 
   /** The thread is done with it. */
-  private record Finished(IoThread.Job job, boolean threadGivenUp) implements Command {}
+  private record Ended(DeviceTransfer.DevicePiece piece) implements Command {}
 
   private record CheckStuck() implements Command {}
 
-  /** No more pieces will come. */
-  record Stop() implements Command {}
-
   /**
-   * What all workers of a store share.
+   * What the workers of a store work with.
    *
    * @param stuckThreads threads that the kernel does not give back now
+   * @param deviceTrouble told of a streak of device errors
    */
-  record Shared(
-      StoreSettings.Io settings, Metrics metrics, Ticker ticker, AtomicInteger stuckThreads) {}
+  record Surroundings(
+      StoreSettings.Io settings,
+      Metrics metrics,
+      Ticker ticker,
+      AtomicInteger stuckThreads,
+      Consumer<DeviceException> deviceTrouble) {}
 
-  /** Too many device errors in a row: a reason to start afresh. */
-  static final class DeviceTrouble extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-
-    DeviceTrouble(DeviceException last) {
-      super("too many device errors in a row, the last: " + last.getMessage(), last);
-    }
-  }
-
-  private final Shared shared;
+  private final Surroundings around;
   private final String name;
   private IoThread thread;
-  private volatile boolean stopped;
   private int threads;
   private int errorsInARow;
 
-  static Behavior<Command> create(String name, Shared shared) {
-    StoreSettings.Io settings = shared.settings();
+  static Behavior<Command> create(String name, Surroundings around) {
+    StoreSettings.Io settings = around.settings();
     return Behaviors.supervise(
             Behaviors.<Command>setup(
                 context ->
                     Behaviors.withTimers(
-                        timers -> new IoWorkerActor(context, timers, name, shared))))
+                        timers -> new IoWorkerActor(context, timers, name, around))))
         .onFailure(
             RuntimeException.class,
             SupervisorStrategy.restart()
@@ -85,13 +79,16 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   }
 
   private IoWorkerActor(
-      ActorContext<Command> context, TimerScheduler<Command> timers, String name, Shared shared) {
+      ActorContext<Command> context,
+      TimerScheduler<Command> timers,
+      String name,
+      Surroundings around) {
     super(context);
     context.setLoggerName(IoWorkerActor.class);
     this.name = name;
-    this.shared = shared;
+    this.around = around;
     this.thread = startThread();
-    Duration check = shared.settings().stuckAfter().dividedBy(4).plusMillis(1);
+    Duration check = around.settings().stuckAfter().dividedBy(4).plusMillis(1);
     timers.startTimerWithFixedDelay(new CheckStuck(), check);
   }
 
@@ -101,15 +98,14 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
         .onMessage(Command.class, this::onCommand)
         .onSignal(
             PreRestart.class,
-            signal -> {
-              shared.metrics().add(Metric.WORKER_RESTARTS);
+            _ -> {
+              around.metrics().add(Metric.WORKER_RESTARTS);
               thread.end();
               return this;
             })
         .onSignal(
             PostStop.class,
-            signal -> {
-              stopped = true;
+            _ -> {
               thread.end();
               return this;
             })
@@ -119,54 +115,43 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   private Behavior<Command> onCommand(Command command) {
     switch (command) {
       case Execute execute -> thread.submit(execute.job());
-      case Finished finished -> onFinished(finished);
+      case Ended ended -> onEnded(ended.piece());
       case CheckStuck _ -> checkStuck();
-      case Stop _ -> {
-        return Behaviors.stopped();
-      }
     }
     return this;
   }
 
-  private void onFinished(Finished finished) {
-    if (finished.threadGivenUp()) {
-      shared.stuckThreads().decrementAndGet();
-      getContext().getLog().info("{}: the kernel gave a stuck thread back", name);
-    }
-    Transfer.Piece piece = finished.job().piece();
-    finished.job().done().done(piece);
-    if (piece.failure() instanceof DeviceException error) {
-      if (error.deviceInDoubt()) {
-        getContext().getLog().warn("{}: {}", name, error.getMessage());
-        if (++errorsInARow >= shared.settings().errorsBeforeRestart()) {
-          throw new DeviceTrouble(error);
+  private void onEnded(Transfer.Piece piece) {
+    switch (piece.failure()) {
+      case null -> errorsInARow = 0;
+      case DeviceException error -> {
+        if (error.deviceInDoubt()) {
+          getContext().getLog().warn("{}: {}", name, error.getMessage());
+          if (++errorsInARow >= around.settings().errorsBeforeProbe()) {
+            errorsInARow = 0;
+            around.deviceTrouble().accept(error);
+          }
         }
       }
-    } else if (piece.failure() != null) {
-      getContext().getLog().error("{}: a bug in a device operation", name, piece.failure());
-    } else {
-      errorsInARow = 0;
+      case Throwable bug -> getContext().getLog().error("{}: a bug in an operation", name, bug);
     }
   }
 
   private void checkStuck() {
-    if (thread.busyNanos() < shared.settings().stuckAfter().toNanos()) {
+    long busyNanos = thread.busyNanos();
+    if (busyNanos < around.settings().stuckAfter().toNanos()
+        || around.stuckThreads().get() >= around.settings().stuckThreadsMax()
+        || !thread.giveUp()) {
       return;
     }
-    if (shared.stuckThreads().get() >= shared.settings().stuckThreadsMax()) {
-      return;
-    }
-    if (!thread.giveUp()) {
-      return;
-    }
-    shared.stuckThreads().incrementAndGet();
-    shared.metrics().add(Metric.STUCK_THREADS);
+    around.stuckThreads().incrementAndGet();
+    around.metrics().add(Metric.STUCK_THREADS);
     getContext()
         .getLog()
         .warn(
             "{}: an operation has been in the kernel for {} s, going on with another thread",
             name,
-            Duration.ofNanos(thread.busyNanos()).toSeconds());
+            Duration.ofNanos(busyNanos).toSeconds());
     IoThread stuck = thread;
     thread = startThread();
     IoThread.Job waiting;
@@ -177,22 +162,22 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   }
 
   private IoThread startThread() {
-    var self = getContext().getSelf();
+    ActorRef<Command> self = getContext().getSelf();
+    AtomicInteger stuckThreads = around.stuckThreads();
     return new IoThread(
         "weft-" + name + "-" + ++threads,
-        shared.settings().pieceBytes(),
-        shared.ticker(),
-        (job, givenUp) -> {
-          if (stopped) {
-            job.done().done(job.piece());
-          } else {
-            self.tell(new Finished(job, givenUp));
+        around.settings().pieceBytes(),
+        around.ticker(),
+        (piece, givenUp) -> {
+          if (givenUp) {
+            stuckThreads.decrementAndGet();
           }
+          self.tell(new Ended(piece));
         });
   }
 
-  /** Sends a piece to a worker; {@code done} is told when the kernel is done with it. */
-  static Execute execute(Transfer.Piece piece, PieceRunner.DoneListener done) {
-    return new Execute(new IoThread.Job((DeviceTransfer.DevicePiece) piece, done));
+  /** Sends a piece to a worker. */
+  static Execute execute(Transfer.Piece piece, PieceRunner.Listener listener) {
+    return new Execute(new IoThread.Job((DeviceTransfer.DevicePiece) piece, listener));
   }
 }

@@ -4,6 +4,8 @@ import io.weft.base.Failed;
 import io.weft.stream.Admitted;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A request with memory, from its admission until neither the index nor the device needs it any
@@ -12,13 +14,14 @@ import java.util.concurrent.ConcurrentHashMap;
  * @param <R> the type of its answer
  */
 abstract class Job<R> {
+  private static final Logger LOG = LoggerFactory.getLogger(Job.class);
 
   /** All jobs of a store. When an index is lost, its jobs are given up through here. */
   static final class Registry {
     private final Set<Job<?>> jobs = ConcurrentHashMap.newKeySet();
 
     void giveUpAll(Failed why) {
-      jobs.forEach(job -> job.indexLost(why));
+      jobs.forEach(job -> job.giveUp(why));
     }
 
     int size() {
@@ -46,8 +49,14 @@ abstract class Job<R> {
     return admitted.answered();
   }
 
-  final synchronized void deviceBegins() {
-    onDevice = true;
+  /**
+   * A transfer will use the memory.
+   *
+   * @return false where the memory was given back already: the transfer must not be
+   */
+  final synchronized boolean deviceBegins() {
+    onDevice = !released;
+    return onDevice;
   }
 
   final void deviceEnds() {
@@ -69,7 +78,8 @@ abstract class Job<R> {
     }
   }
 
-  private void indexLost(Failed why) {
+  /** No index ends the request any more: it is answered, and ends when the device lets go of it. */
+  final void giveUp(Failed why) {
     admitted.fail(why);
     synchronized (this) {
       indexDone = true;
@@ -85,7 +95,11 @@ abstract class Job<R> {
       released = true;
     }
     registry.jobs.remove(this);
-    release();
+    try {
+      release();
+    } catch (RuntimeException misused) {
+      LOG.error("a host gave memory back that it had handed over", misused);
+    }
     admitted.memoryFree();
   }
 

@@ -7,7 +7,6 @@ import io.weft.device.ChunkMedium;
 import io.weft.device.DirectIo;
 import io.weft.device.FileLayout;
 import io.weft.device.FileLayoutSettings;
-import io.weft.device.FilesystemSpace;
 import io.weft.fabric.MountTable;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -36,14 +35,16 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   private record Start() implements Command {}
 
-  private record Opened(ChunkMedium medium, FilesystemSpace space) implements Command {}
+  private record Opened(ChunkMedium medium) implements Command {}
 
   private record OpenFailed(String reason) implements Command {}
 
   private record ProbeNow() implements Command {}
 
-  private record Probed(@Nullable FilesystemSpace space, @Nullable DeviceException failure)
-      implements Command {}
+  /** The workers have met so many errors in a row. */
+  record DeviceTrouble(String reason) implements Command {}
+
+  private record Probed(@Nullable Throwable failure) implements Command {}
 
   private record ProbeOverdue() implements Command {}
 
@@ -55,18 +56,16 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   /** What the supervisor hears. */
   sealed interface Report {
     /** The device is open and verified. */
-    record Up(ChunkMedium medium, FilesystemSpace space) implements Report {}
+    record Up(ChunkMedium medium) implements Report {}
 
     /** It could not be opened; where {@code retrying}, it is tried again. */
     record NotOpened(String reason, boolean retrying) implements Report {}
 
     record Changed(LinkState.State from, LinkState.State to, String why) implements Report {}
-
-    record Space(FilesystemSpace space) implements Report {}
   }
 
   /**
-   * @param blocking runs opening and closing
+   * @param blocking runs opening
    * @param probing runs probes, one thread of its own: it may get stuck
    */
   record Surroundings(
@@ -113,6 +112,10 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
       case Opened opened -> onOpened(opened);
       case OpenFailed failed -> onOpenFailed(failed);
       case ProbeNow _ -> probe();
+      case DeviceTrouble trouble -> {
+        take(LinkState.Event.PROBE_FAILED, trouble.reason());
+        probe();
+      }
       case Probed probed -> onProbed(probed);
       case ProbeOverdue _ -> {
         if (probing) {
@@ -155,7 +158,8 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
         }
       }
       case CLOSE -> close();
-      case ANNOUNCE_UP, NONE -> {}
+      case ANNOUNCE_UP -> announceUp();
+      case NONE -> {}
     }
   }
 
@@ -169,14 +173,8 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
         .execute(
             () -> {
               try {
-                ChunkMedium opened = openMedium();
-                try {
-                  self.tell(new Opened(opened, opened.space()));
-                } catch (DeviceException noSpace) {
-                  opened.close();
-                  throw noSpace;
-                }
-              } catch (DeviceException | IOException | RuntimeException failed) {
+                self.tell(new Opened(openMedium()));
+              } catch (DeviceException | IOException | RuntimeException | Error failed) {
                 self.tell(new OpenFailed(String.valueOf(failed.getMessage())));
               }
             });
@@ -225,14 +223,15 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   private void onOpened(Opened opened) {
     opening = false;
-    if (state.state() != LinkState.State.MOUNTING) {
-      opened.medium().close();
-      getContext().getSelf().tell(new Closed());
-      return;
-    }
     medium = opened.medium();
     take(LinkState.Event.OPENED, "opened");
-    around.supervisor().accept(new Report.Up(opened.medium(), opened.space()));
+    if (state.state() == LinkState.State.DRAINING) {
+      close();
+    }
+  }
+
+  private void announceUp() {
+    around.supervisor().accept(new Report.Up(java.util.Objects.requireNonNull(medium)));
     timers.startTimerWithFixedDelay(new ProbeNow(), around.settings().link().probeInterval());
   }
 
@@ -261,9 +260,9 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
             () -> {
               try {
                 open.probe();
-                self.tell(new Probed(open.space(), null));
-              } catch (DeviceException failed) {
-                self.tell(new Probed(null, failed));
+                self.tell(new Probed(null));
+              } catch (DeviceException | RuntimeException | Error failed) {
+                self.tell(new Probed(failed));
               }
             });
   }
@@ -271,14 +270,13 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   private void onProbed(Probed probed) {
     probing = false;
     timers.cancel(new ProbeOverdue());
-    DeviceException failure = probed.failure();
-    if (failure != null && failure.kind() != DeviceException.Kind.NO_SPACE) {
+    Throwable failure = probed.failure();
+    boolean full =
+        failure instanceof DeviceException error && error.kind() == DeviceException.Kind.NO_SPACE;
+    if (failure != null && !full) {
       take(LinkState.Event.PROBE_FAILED, "the probe failed: " + failure.getMessage());
     } else {
       take(LinkState.Event.PROBE_OK, "the probe succeeded");
-    }
-    if (probed.space() != null) {
-      around.supervisor().accept(new Report.Space(probed.space()));
     }
   }
 
@@ -294,12 +292,15 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
       }
       return;
     }
-    around
-        .blocking()
-        .execute(
+    // Closing does not wait for the kernel; whatever else is stuck must not hold it up.
+    Thread closing =
+        new Thread(
             () -> {
               open.close();
               self.tell(new Closed());
-            });
+            },
+            "weft-close");
+    closing.setDaemon(true);
+    closing.start();
   }
 }

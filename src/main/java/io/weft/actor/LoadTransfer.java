@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 final class LoadTransfer extends DeviceTransfer {
   private final Order.Read order;
   private final LoadJob job;
+  private final boolean begun;
   private volatile ChunkMedium.@Nullable ChunkRead read;
   private volatile @Nullable MemorySegment target;
   private volatile boolean verified;
@@ -28,7 +29,10 @@ final class LoadTransfer extends DeviceTransfer {
     super(order, medium, job.admitted().deadline().nanos(), plan, report);
     this.order = order;
     this.job = job;
-    job.deviceBegins();
+    this.begun = job.deviceBegins();
+    if (!begun) {
+      cancel(Cancelled.CLOSED);
+    }
   }
 
   @Override
@@ -77,6 +81,8 @@ final class LoadTransfer extends DeviceTransfer {
 
   @Override
   void ended() {
-    job.deviceEnds();
+    if (begun) {
+      job.deviceEnds();
+    }
   }
 }

@@ -27,6 +27,7 @@ final class RecoveryRun {
    *
    * @param permits how many batches may be ahead of the index; more are given where the index is
    *     lost, so that this never waits for nobody
+   * @param generationsSkipped how many generations may have been given out and are not found
    * @param trustClean whether a clean snapshot may stand for a scan
    * @return one sentence for people
    */
@@ -35,6 +36,7 @@ final class RecoveryRun {
       ActorRef<IndexActor.Command> index,
       Semaphore permits,
       boolean trustClean,
+      long generationsSkipped,
       String policy,
       int scanThreads,
       long quarantineBytes)
@@ -96,7 +98,8 @@ final class RecoveryRun {
     otherBytes.put(CapacityLedger.Category.QUARANTINE, medium.pruneQuarantine(quarantineBytes));
     otherBytes.put(CapacityLedger.Category.SNAPSHOT, snapshots.physicalBytes());
     index.tell(
-        new IndexActor.RecoveryDone(nextGeneration, otherBytes, medium.space().usableBytes()));
+        new IndexActor.RecoveryDone(
+            nextGeneration, generationsSkipped, otherBytes, medium.space().usableBytes()));
     return found;
   }
 

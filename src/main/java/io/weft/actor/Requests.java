@@ -18,6 +18,7 @@ import io.weft.base.StoreOutcome;
 import io.weft.base.Usage;
 import io.weft.core.Lane;
 import io.weft.stream.Admitted;
+import io.weft.stream.Replies;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -30,6 +31,12 @@ import org.apache.pekko.actor.typed.ActorRef;
  * a sender of raw messages is answered BUSY.
  */
 final class Requests {
+  private static final Rejected USED_BEFORE =
+      new Rejected(
+          Rejected.Reason.INVALID,
+          "this memory was handed to a store before: make a new Payload or LoadTarget for each"
+              + " request");
+
   private final Shared shared;
   private final boolean waits;
   private final Consumer<IndexActor.Request> withoutIndex;
@@ -77,18 +84,21 @@ final class Requests {
       Deadline deadline,
       ReplyTo<StoreOutcome> replyTo,
       Consumer<StoreJob> next) {
-    payload.take();
+    if (!payload.tryTake()) {
+      Replies.send(replyTo, USED_BEFORE);
+      return;
+    }
     boolean refused =
         !this.<StoreOutcome>admit(
             payload.length(),
             deadline,
             failed -> failed,
-            reply -> replyTo.reply(reply),
+            replyTo,
             () -> payload.release(),
             admitted -> next.accept(new StoreJob(shared.jobs, admitted, key, payload, options)));
     if (refused) {
       payload.release();
-      replyTo.reply(refusal());
+      Replies.send(replyTo, refusal());
     }
   }
 
@@ -148,7 +158,10 @@ final class Requests {
       Deadline deadline,
       boolean touches,
       ReplyTo<LoadOutcome> replyTo) {
-    target.take();
+    if (!target.tryTake()) {
+      Replies.send(replyTo, USED_BEFORE);
+      return;
+    }
     Lane lane =
         switch (urgency) {
           case LOAD -> Lane.LOAD;
@@ -161,7 +174,7 @@ final class Requests {
             Math.min(bytes, shared.settings.maxChunkBytes()),
             deadline,
             failed -> failed,
-            reply -> replyTo.reply(reply),
+            replyTo,
             () -> target.release(),
             admitted ->
                 send(
@@ -170,7 +183,7 @@ final class Requests {
                             shared.jobs, admitted, key, target, lane, touches, shared.leases))));
     if (refused) {
       target.release();
-      replyTo.reply(refusal());
+      Replies.send(replyTo, refusal());
     }
   }
 
@@ -186,22 +199,17 @@ final class Requests {
             0,
             deadline,
             failed -> failed,
-            reply -> replyTo.reply(reply),
+            replyTo,
             () -> {},
             admitted -> send(new IndexActor.RunKeys(operation, keys, admitted)));
     if (refused) {
-      replyTo.reply(refusal());
+      Replies.send(replyTo, refusal());
     }
   }
 
   void stat(List<ChunkKey> keys, Deadline deadline, ReplyTo<List<StatOutcome>> replyTo) {
     this.<StatOutcome>each(
-        keys,
-        deadline,
-        failed -> failed,
-        refusal(),
-        replyTo,
-        (key, answer) -> new IndexActor.StatKey(key, answer));
+        keys, deadline, failed -> failed, refusal(), replyTo, IndexActor.StatKey::new);
   }
 
   void expire(
@@ -215,7 +223,7 @@ final class Requests {
         failed -> failed,
         refusal(),
         replyTo,
-        (key, answer) -> new IndexActor.ExpireKey(key, expiresAtMillis, answer));
+        (key, admitted) -> new IndexActor.ExpireKey(key, expiresAtMillis, admitted));
   }
 
   void deleteAll(Deadline deadline, ReplyTo<StoreProtocol.DeleteAllReply> replyTo) {
@@ -225,14 +233,11 @@ final class Requests {
             0,
             deadline,
             failed -> undone,
-            reply -> replyTo.reply(reply),
+            replyTo,
             () -> {},
-            admitted ->
-                send(
-                    new IndexActor.DeleteEverything(
-                        count -> admitted.answer(new StoreProtocol.DeleteAllReply(count, true)))));
+            admitted -> send(new IndexActor.DeleteEverything(admitted)));
     if (refused) {
-      replyTo.reply(undone);
+      Replies.send(replyTo, undone);
     }
   }
 
@@ -245,9 +250,9 @@ final class Requests {
             failed -> failed,
             replyTo,
             () -> {},
-            admitted -> send(new IndexActor.ListSome(prefix, cursor, pageSize, admitted::answer)));
+            admitted -> send(new IndexActor.ListSome(prefix, cursor, pageSize, admitted)));
     if (refused) {
-      replyTo.reply(refusal());
+      Replies.send(replyTo, refusal());
     }
   }
 
@@ -260,14 +265,14 @@ final class Requests {
             _ -> shared.usage,
             replyTo,
             () -> {},
-            admitted -> send(new IndexActor.TellUsage(admitted::answer)));
+            admitted -> send(new IndexActor.TellUsage(admitted)));
     if (refused) {
-      replyTo.reply(shared.usage);
+      Replies.send(replyTo, shared.usage);
     }
   }
 
   private interface KeyRequest<R> {
-    IndexActor.Request make(ChunkKey key, Consumer<R> answer);
+    IndexActor.Request make(ChunkKey key, Admitted<R> admitted);
   }
 
   private <R> void each(
@@ -288,7 +293,7 @@ final class Requests {
               failure,
               outcome -> gather.put(place, outcome),
               () -> {},
-              admitted -> send(request.make(key, outcome -> admitted.answer(outcome))));
+              admitted -> send(request.make(key, admitted)));
       if (refused) {
         gather.put(place, refusal);
       }
@@ -298,7 +303,7 @@ final class Requests {
   // ---------------------------------------------------------------- the intake
 
   /**
-   * @param unused what gives the memory back where the request ends while it waits in line
+   * @param unused gives the memory back where the request ends while it waits in line
    * @return false where the request was refused
    */
   private <R> boolean admit(
@@ -308,17 +313,11 @@ final class Requests {
       ReplyTo<R> replyTo,
       Runnable unused,
       Consumer<Admitted<R>> next) {
+    if (shared.refusing != null) {
+      return false;
+    }
     if (waits) {
-      WaitingReply<R> reply = new WaitingReply<>(replyTo, unused);
-      return switch (shared.intake.admit(
-          bytes,
-          deadline,
-          failure,
-          reply,
-          (Admitted<R> admitted) -> {
-            reply.admitted();
-            next.accept(admitted);
-          })) {
+      return switch (shared.intake.admit(bytes, deadline, failure, replyTo, unused, next)) {
         case ADMITTED, WAITING -> true;
         case BUSY, CLOSED -> false;
       };
@@ -331,31 +330,11 @@ final class Requests {
     return true;
   }
 
-  /** The reply of a request that may end while it waits in line: its memory goes back then. */
-  private static final class WaitingReply<R> implements ReplyTo<R> {
-    private final ReplyTo<R> replyTo;
-    private final Runnable unused;
-    private volatile boolean admitted;
-
-    WaitingReply(ReplyTo<R> replyTo, Runnable unused) {
-      this.replyTo = replyTo;
-      this.unused = unused;
-    }
-
-    void admitted() {
-      admitted = true;
-    }
-
-    @Override
-    public void reply(R reply) {
-      if (!admitted) {
-        unused.run();
-      }
-      replyTo.reply(reply);
-    }
-  }
-
   private Rejected refusal() {
+    Rejected refusing = shared.refusing;
+    if (refusing != null) {
+      return refusing;
+    }
     return shared.intake.isClosed()
         ? new Rejected(Rejected.Reason.CLOSED, "the store takes nothing any more")
         : new Rejected(

@@ -1,6 +1,7 @@
 package io.weft.actor;
 
 import io.weft.base.Metrics;
+import io.weft.base.Rejected;
 import io.weft.base.SaltRule;
 import io.weft.base.StoreSettings;
 import io.weft.base.Ticker;
@@ -29,6 +30,9 @@ final class Shared {
 
   /** Where requests go; null while there is no index. Requests are held by the supervisor then. */
   volatile @Nullable ActorRef<IndexActor.Command> index;
+
+  /** Why no request is taken now; null where requests are taken. */
+  volatile @Nullable Rejected refusing;
 
   /** The usage of a moment ago. */
   volatile Usage usage;

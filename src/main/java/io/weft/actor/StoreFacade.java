@@ -26,7 +26,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.apache.pekko.NotUsed;
 import org.apache.pekko.actor.typed.ActorRef;
@@ -60,7 +59,7 @@ final class StoreFacade implements ChunkStore {
 
   /** The store is closed; whoever waits for that goes on. */
   void complete(StoreStatus lastStatus) {
-    closed.complete(lastStatus);
+    complete(closed, lastStatus);
   }
 
   private <R> void complete(CompletableFuture<R> future, R value) {
@@ -170,31 +169,36 @@ final class StoreFacade implements ChunkStore {
     return Source.<StoreEvent>queue(buffer)
         .mapMaterializedValue(
             queue -> {
-              shared.events.add(new Subscription(queue)::offer);
+              shared.events.add(new Subscription(queue));
               return NotUsed.getInstance();
             });
   }
 
   /** A stream of events that loses the newest while it is full, and says how many. */
-  private static final class Subscription {
+  private static final class Subscription implements EventHub.Listener {
     private final BoundedSourceQueue<StoreEvent> queue;
-    private final AtomicLong dropped = new AtomicLong();
+    private long dropped;
 
     Subscription(BoundedSourceQueue<StoreEvent> queue) {
       this.queue = queue;
     }
 
-    boolean offer(StoreEvent event) {
-      long lost = dropped.get();
-      if (lost > 0 && queue.offer(new StoreEvent.Dropped(lost)).isEnqueued()) {
-        dropped.addAndGet(-lost);
+    @Override
+    public boolean event(StoreEvent event) {
+      if (dropped > 0 && queue.offer(new StoreEvent.Dropped(dropped)).isEnqueued()) {
+        dropped = 0;
       }
       QueueOfferResult result = queue.offer(event);
       if (result.equals(QueueOfferResult.dropped())) {
-        dropped.incrementAndGet();
+        dropped++;
         return true;
       }
       return result.isEnqueued();
+    }
+
+    @Override
+    public void closed() {
+      queue.complete();
     }
   }
 

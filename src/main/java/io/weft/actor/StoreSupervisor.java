@@ -15,6 +15,7 @@ import io.weft.core.LaneScheduler;
 import io.weft.core.LinkState;
 import io.weft.device.ChunkMedium;
 import io.weft.stream.Lanes;
+import io.weft.stream.Replies;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -25,7 +26,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.Semaphore;
-import java.util.function.Predicate;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.DispatcherSelector;
@@ -55,6 +55,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class StoreSupervisor extends AbstractBehavior<Object> {
   private static final Duration DEADLINE_TICK = Duration.ofMillis(25);
+  private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
+
+  /** More generations than a lost index can have given out unseen. */
+  private static final long GENERATIONS_SKIPPED = 1L << 32;
+
   private static final int RECOVERY_BATCHES_AHEAD = 16;
 
   /** What the supervisor tells itself; hosts send {@link StoreProtocol.Command}s. */
@@ -65,7 +70,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private record IndexReady(IndexActor.Ready ready) implements Internal {}
 
   private record RecoveryRead(
-      ActorRef<IndexActor.Command> index, @Nullable String found, @Nullable Exception failure)
+      ActorRef<IndexActor.Command> index, @Nullable String found, @Nullable Throwable failure)
       implements Internal {}
 
   private record Held(IndexActor.Request request) implements Internal {}
@@ -82,6 +87,12 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private record ShutdownOverdue() implements Internal {}
 
+  private record CloseOverdue() implements Internal {}
+
+  private record RebuildOverdue() implements Internal {}
+
+  private record DeviceInTrouble(String reason) implements Internal {}
+
   private final TimerScheduler<Object> timers;
   private final Shared shared;
   private final StoreSettings settings;
@@ -97,9 +108,10 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private StoreStatus.State state = StoreStatus.State.STARTING;
   private String detail = "opening the device";
   private String recovery = "";
+  private LinkState.State linkState = LinkState.State.DOWN;
+  private String linkTrouble = "";
   private @Nullable ChunkMedium medium;
   private @Nullable WorkerPool workers;
-  private List<ActorRef<IoWorkerActor.Command>> workerActors = List.of();
   private @Nullable Lanes lanes;
   private @Nullable ActorRef<IndexActor.Command> index;
   private Semaphore recoveryPermits = new Semaphore(0);
@@ -107,7 +119,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private final ArrayDeque<IndexActor.Request> held = new ArrayDeque<>();
   private final List<ReplyTo<? super StoreStatus>> readyWaiters = new ArrayList<>();
   private final List<ReplyTo<? super StoreStatus>> shutdownWaiters = new ArrayList<>();
-  private final Map<ActorRef<StoreEvent>, Predicate<StoreEvent>> subscribers = new HashMap<>();
+  private final Map<ActorRef<StoreEvent>, EventHub.Listener> subscribers = new HashMap<>();
 
   /** The behaviour of a store: spawn it, and send it {@link StoreProtocol.Command}s. */
   public static Behavior<StoreProtocol.Command> create(
@@ -229,18 +241,18 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
           requests.list(
               list.prefix(), list.cursor(), list.pageSize(), list.deadline(), list.replyTo());
       case StoreProtocol.GetUsage get -> requests.usage(get.replyTo());
-      case StoreProtocol.GetStatus get -> get.replyTo().reply(status());
+      case StoreProtocol.GetStatus get -> Replies.send(get.replyTo(), status());
       case StoreProtocol.Subscribe subscribe -> onSubscribe(subscribe.subscriber());
       case StoreProtocol.Unsubscribe unsubscribe -> {
         getContext().unwatch(unsubscribe.subscriber());
         dropSubscriber(unsubscribe.subscriber());
       }
-      case StoreProtocol.GetFacade get -> get.replyTo().reply(facade);
+      case StoreProtocol.GetFacade get -> Replies.send(get.replyTo(), facade);
       case StoreProtocol.AwaitReady await -> {
         if (state == StoreStatus.State.STARTING) {
           readyWaiters.add(await.replyTo());
         } else {
-          await.replyTo().reply(status());
+          Replies.send(await.replyTo(), status());
         }
       }
       case StoreProtocol.Shutdown shutdown -> onShutdown(shutdown.replyTo());
@@ -252,6 +264,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     ActorRef<IndexActor.Command> serving = shared.index;
     if (serving != null) {
       serving.tell(request);
+    } else if (state != StoreStatus.State.STARTING) {
+      request.giveUp(new Failed(Failed.Cause.CLOSED, detail, null));
     } else {
       held.add(request);
     }
@@ -259,10 +273,16 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private void onSubscribe(ActorRef<StoreEvent> subscriber) {
     if (!subscribers.containsKey(subscriber)) {
-      Predicate<StoreEvent> listener =
-          event -> {
-            subscriber.tell(event);
-            return true;
+      EventHub.Listener listener =
+          new EventHub.Listener() {
+            @Override
+            public boolean event(StoreEvent event) {
+              subscriber.tell(event);
+              return true;
+            }
+
+            @Override
+            public void closed() {}
           };
       subscribers.put(subscriber, listener);
       shared.events.add(listener);
@@ -271,7 +291,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   }
 
   private void dropSubscriber(ActorRef<StoreEvent> subscriber) {
-    Predicate<StoreEvent> listener = subscribers.remove(subscriber);
+    EventHub.Listener listener = subscribers.remove(subscriber);
     if (listener != null) {
       shared.events.remove(listener);
     }
@@ -303,10 +323,19 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       case RecoveryRead read -> onRecoveryRead(read);
       case Held request -> hold(request.request());
       case LanesEnded ended -> onLanesEnded(ended);
-      case AnswerOverdue _ -> shared.intake.answerOverdue();
+      case AnswerOverdue _ -> {
+        shared.intake.answerOverdue();
+        held.removeIf(IndexActor::endedWaiting);
+      }
       case DrainStep _ -> drainStep();
       case FinalSnapshot written -> closeDevice(written.written().problem());
       case DeviceClosed _ -> {
+        return onDeviceClosed();
+      }
+      case DeviceInTrouble trouble -> link.tell(new LinkActor.DeviceTrouble(trouble.reason()));
+      case RebuildOverdue _ -> java.util.Objects.requireNonNull(lanes).abort();
+      case CloseOverdue _ -> {
+        detail = "the device could not be closed: the kernel does not let go of it";
         return onDeviceClosed();
       }
       case ShutdownOverdue _ -> {
@@ -331,16 +360,12 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       case LinkActor.Report.Changed changed -> {
         shared.events.publish(
             new StoreEvent.LinkChanged(changed.from().name(), changed.to().name(), changed.why()));
+        linkState = changed.to();
+        linkTrouble = changed.why();
         if (changed.to() == LinkState.State.DEGRADED && state == StoreStatus.State.UP) {
           become(StoreStatus.State.DEGRADED, changed.why());
         } else if (changed.to() == LinkState.State.UP && state == StoreStatus.State.DEGRADED) {
           become(StoreStatus.State.UP, "");
-        }
-      }
-      case LinkActor.Report.Space space -> {
-        ActorRef<IndexActor.Command> serving = index;
-        if (serving != null) {
-          serving.tell(new IndexActor.SpaceSampled(space.space().usableBytes()));
         }
       }
     }
@@ -359,15 +384,21 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     startWorkers();
     lanes = startLanes();
     become(StoreStatus.State.STARTING, "rebuilding the index");
-    startIndex(true);
+    startIndex(true, 0);
   }
 
   // ---------------------------------------------------------------- starting parts
 
   private void startWorkers() {
     StoreSettings.Io io = settings.io();
-    IoWorkerActor.Shared common =
-        new IoWorkerActor.Shared(io, shared.metrics, shared.ticker, shared.stuckThreads);
+    ActorRef<Object> self = getContext().getSelf();
+    IoWorkerActor.Surroundings common =
+        new IoWorkerActor.Surroundings(
+            io,
+            shared.metrics,
+            shared.ticker,
+            shared.stuckThreads,
+            error -> self.tell(new DeviceInTrouble(String.valueOf(error.getMessage()))));
     List<ActorRef<IoWorkerActor.Command>> actors = new ArrayList<>();
     for (int i = 0; i < io.threads(); i++) {
       String name = "io-worker-" + i;
@@ -380,7 +411,6 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       getContext().watch(worker);
       actors.add(worker);
     }
-    workerActors = actors;
     workers = new WorkerPool(actors, io.queuePerWorker(), io.pieceBytes());
   }
 
@@ -402,7 +432,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     return started;
   }
 
-  private void startIndex(boolean trustClean) {
+  private void startIndex(boolean trustClean, long generationsSkipped) {
     ChunkMedium open = java.util.Objects.requireNonNull(medium);
     ActorRef<Object> self = getContext().getSelf();
     ActorRef<IndexActor.Command> started =
@@ -418,6 +448,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                         shared.metrics,
                         shared.ticker,
                         blocking,
+                        probing,
                         usage -> shared.usage = usage,
                         ready -> self.tell(new IndexReady(ready)))),
                 DispatcherSelector.fromConfig("weft.dispatcher"));
@@ -438,11 +469,12 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                     started,
                     permits,
                     trustClean,
+                    generationsSkipped,
                     settings.evictionPolicy(),
                     settings.io().scanThreads(),
                     settings.quarantineBytes());
             self.tell(new RecoveryRead(started, found, null));
-          } catch (DeviceException | RuntimeException failed) {
+          } catch (DeviceException | RuntimeException | Error failed) {
             self.tell(new RecoveryRead(started, null, failed));
           }
         });
@@ -471,7 +503,11 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
             + (ready.report().evicted() > 0
                 ? ", %,d evicted to fit the capacity".formatted(ready.report().evicted())
                 : "");
-    become(StoreStatus.State.UP, "");
+    if (linkState == LinkState.State.DEGRADED) {
+      become(StoreStatus.State.DEGRADED, linkTrouble);
+    } else {
+      become(StoreStatus.State.UP, "");
+    }
   }
 
   // ---------------------------------------------------------------- what fails
@@ -511,20 +547,19 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     // No write of the lost index may be published while the new one reads the device.
     rebuildWhenLanesEnd = true;
     java.util.Objects.requireNonNull(lanes).complete();
+    timers.startSingleTimer(new RebuildOverdue(), settings.io().stuckAfter());
   }
 
   private void onLanesEnded(LanesEnded ended) {
     if (!ended.lanes().equals(lanes)) {
       return;
     }
-    if (state == StoreStatus.State.DRAINING) {
-      finalSnapshot();
+    if (state == StoreStatus.State.DRAINING
+        || state == StoreStatus.State.CLOSED
+        || state == StoreStatus.State.FAILED) {
       return;
     }
-    if (state == StoreStatus.State.FAILED) {
-      return;
-    }
-    if (ended.failure() != null) {
+    if (ended.failure() != null && !rebuildWhenLanesEnd) {
       shared.metrics.add(Metric.LANE_RESTARTS);
       getContext().getLog().error("the device queue failed", ended.failure());
       if (!restarts.allowed()) {
@@ -537,7 +572,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     ActorRef<IndexActor.Command> serving = index;
     if (rebuildWhenLanesEnd) {
       rebuildWhenLanesEnd = false;
-      startIndex(false);
+      timers.cancel(new RebuildOverdue());
+      startIndex(false, GENERATIONS_SKIPPED);
     } else if (serving != null) {
       serving.tell(new IndexActor.UseLanes(fresh));
     }
@@ -549,6 +585,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     shared.intake.close(failed);
     shared.intake.failAccepted(failed);
     shared.jobs.giveUpAll(failed);
+    held.forEach(request -> request.giveUp(failed));
     held.clear();
     ActorRef<IndexActor.Command> serving = index;
     if (serving != null) {
@@ -559,9 +596,11 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private void become(StoreStatus.State next, String why) {
     state = next;
     detail = why;
+    shared.refusing =
+        next == StoreStatus.State.DOWN ? new Rejected(Rejected.Reason.LINK_DOWN, why) : null;
     if (next != StoreStatus.State.STARTING) {
       StoreStatus status = status();
-      readyWaiters.forEach(waiter -> waiter.reply(status));
+      readyWaiters.forEach(waiter -> Replies.send(waiter, status));
       readyWaiters.clear();
     }
   }
@@ -622,13 +661,13 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     shared.jobs.giveUpAll(closed);
     Lanes running = lanes;
     if (running != null) {
-      running.complete();
+      running.abort();
     }
     WorkerPool pool = workers;
     if (pool != null) {
       pool.close();
     }
-    workerActors.forEach(worker -> worker.tell(new IoWorkerActor.Stop()));
+    timers.startSingleTimer(new CloseOverdue(), CLOSE_TIMEOUT);
     ActorRef<Object> self = getContext().getSelf();
     link.tell(new LinkActor.Drain(() -> self.tell(new DeviceClosed())));
   }
@@ -636,7 +675,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private Behavior<Object> onDeviceClosed() {
     become(StoreStatus.State.CLOSED, detail);
     StoreStatus status = status();
-    shutdownWaiters.forEach(waiter -> waiter.reply(status));
+    timers.cancel(new CloseOverdue());
+    shutdownWaiters.forEach(waiter -> Replies.send(waiter, status));
+    shutdownWaiters.clear();
     facade.complete(status);
     return Behaviors.stopped();
   }
@@ -646,11 +687,25 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     shared.index = null;
     shared.intake.close(closed);
     shared.intake.failAccepted(closed);
-    facade.complete(status());
+    shared.jobs.giveUpAll(closed);
     ChunkMedium open = medium;
-    if (state != StoreStatus.State.CLOSED && open != null) {
-      blocking.execute(open::close);
+    if (state != StoreStatus.State.CLOSED) {
+      state = StoreStatus.State.CLOSED;
+      detail = "the store's actor was stopped without a shutdown: no clean snapshot";
+      Lanes running = lanes;
+      if (running != null) {
+        running.abort();
+      }
+      if (open != null) {
+        blocking.execute(open::close);
+      }
     }
+    StoreStatus last = status();
+    readyWaiters.forEach(waiter -> Replies.send(waiter, last));
+    shutdownWaiters.forEach(waiter -> Replies.send(waiter, last));
+    shared.events.close();
+    shared.leases.close();
+    facade.complete(last);
     callbacks.shutdown();
     blocking.shutdown();
     probing.shutdown();

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 final class StoreTransfer extends DeviceTransfer {
   private final Order.Write order;
   private final StoreJob job;
+  private final boolean begun;
   private volatile ChunkMedium.@Nullable ChunkWrite write;
   private volatile boolean published;
 
@@ -27,7 +28,10 @@ final class StoreTransfer extends DeviceTransfer {
     super(order, medium, job.admitted().deadline().nanos(), plan, report);
     this.order = order;
     this.job = job;
-    job.deviceBegins();
+    this.begun = job.deviceBegins();
+    if (!begun) {
+      cancel(Cancelled.CLOSED);
+    }
   }
 
   @Override
@@ -74,6 +78,8 @@ final class StoreTransfer extends DeviceTransfer {
 
   @Override
   void ended() {
-    job.deviceEnds();
+    if (begun) {
+      job.deviceEnds();
+    }
   }
 }

@@ -9,8 +9,8 @@ import org.apache.pekko.actor.typed.ActorRef;
 
 /**
  * The I/O workers as one: gives each piece to the worker that has the fewest. After {@link
- * #close()}, what is left of a transfer runs on the I/O thread that brings its last piece back, so
- * that files and memory are given back even then.
+ * #close()} there are no workers any more: what is left of a transfer, undoing mostly, gets a
+ * daemon thread of its own.
  */
 final class WorkerPool implements PieceRunner {
   private final List<ActorRef<IoWorkerActor.Command>> workers;
@@ -21,15 +21,10 @@ final class WorkerPool implements PieceRunner {
   private int next;
 
   WorkerPool(List<ActorRef<IoWorkerActor.Command>> workers, int queuePerWorker, long pieceBytes) {
-    this.pieceBytes = pieceBytes;
     this.workers = List.copyOf(workers);
     this.outstanding = new AtomicIntegerArray(workers.size());
     this.capacity = workers.size() * queuePerWorker;
-  }
-
-  @Override
-  public int capacity() {
-    return capacity;
+    this.pieceBytes = pieceBytes;
   }
 
   void close() {
@@ -37,12 +32,24 @@ final class WorkerPool implements PieceRunner {
   }
 
   @Override
-  public void run(Transfer.Piece piece, DoneListener done) {
+  public int capacity() {
+    return capacity;
+  }
+
+  @Override
+  public void run(Transfer.Piece piece, Listener listener) {
     if (closed) {
-      try (IoScratch scratch = new IoScratch(pieceBytes)) {
-        ((DeviceTransfer.DevicePiece) piece).run(scratch);
-      }
-      done.done(piece);
+      Thread undoing =
+          new Thread(
+              () -> {
+                try (IoScratch scratch = new IoScratch(pieceBytes)) {
+                  ((DeviceTransfer.DevicePiece) piece).run(scratch);
+                }
+                listener.done(piece);
+              },
+              "weft-undo");
+      undoing.setDaemon(true);
+      undoing.start();
       return;
     }
     int worker = leastBusy();
@@ -52,23 +59,30 @@ final class WorkerPool implements PieceRunner {
         .tell(
             IoWorkerActor.execute(
                 piece,
-                back -> {
-                  outstanding.decrementAndGet(worker);
-                  done.done(back);
+                new Listener() {
+                  @Override
+                  public void done(Transfer.Piece back) {
+                    outstanding.decrementAndGet(worker);
+                    listener.done(back);
+                  }
+
+                  @Override
+                  public void stuck(Transfer.Piece kept) {
+                    listener.stuck(kept);
+                  }
                 }));
   }
 
+  /** A guess is good enough: two callers may choose the same worker. */
   private int leastBusy() {
-    int start = next++ % workers.size();
+    int start = (next + 1) % workers.size();
+    next = start;
     int best = start;
     for (int i = 1; i < workers.size() && outstanding.get(best) > 0; i++) {
       int candidate = (start + i) % workers.size();
       if (outstanding.get(candidate) < outstanding.get(best)) {
         best = candidate;
       }
-    }
-    if (next > 1 << 30) {
-      next = 0;
     }
     return best;
   }

@@ -68,7 +68,7 @@ public interface ChunkStore extends AutoCloseable {
 
   /**
    * Events from the moment of materialisation on. A consumer that is more than {@code buffer}
-   * events behind loses the oldest and is told how many.
+   * events behind loses the newest and is told how many. Ends when the store is closed.
    */
   Source<StoreEvent, NotUsed> events(int buffer);
 

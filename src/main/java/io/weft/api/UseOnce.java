@@ -13,15 +13,9 @@ abstract class UseOnce {
   private final AtomicInteger state = new AtomicInteger(FRESH);
   private final CompletableFuture<Void> released = new CompletableFuture<>();
 
-  /**
-   * The store takes the memory over.
-   *
-   * @throws IllegalStateException where it was handed over with another request before
-   */
-  public final void take() {
-    if (!state.compareAndSet(FRESH, TAKEN)) {
-      throw new IllegalStateException("this memory was handed to a store before: make a new one");
-    }
+  /** The store takes the memory over. False where another request has taken it before. */
+  public final boolean tryTake() {
+    return state.compareAndSet(FRESH, TAKEN);
   }
 
   /** The store, and the kernel, are done with the memory. */

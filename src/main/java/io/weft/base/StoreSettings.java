@@ -51,7 +51,7 @@ public record StoreSettings(
    * @param ageStep how long a lane's head waits for each rank that it rises
    * @param stuckAfter when an operation counts as stuck in the kernel
    * @param stuckThreadsMax threads replaced because of that, at the most
-   * @param errorsBeforeRestart consecutive device errors of a worker that restart it
+   * @param errorsBeforeProbe consecutive device errors of a worker that put the device in doubt
    * @param restartsMax restarts of one part of the store within {@code restartsWindow}
    * @param leaseBytes the pool of leases
    * @param scanThreads threads of a recovery scan
@@ -66,7 +66,7 @@ public record StoreSettings(
       Duration ageStep,
       Duration stuckAfter,
       int stuckThreadsMax,
-      int errorsBeforeRestart,
+      int errorsBeforeProbe,
       int restartsMax,
       Duration restartsWindow,
       long leaseBytes,
@@ -129,7 +129,7 @@ public record StoreSettings(
                 weft.positive("io.age-step"),
                 weft.positive("io.stuck-after"),
                 weft.count("io.stuck-threads-max", 0, 10_000),
-                weft.count("io.errors-before-restart", 1, 1_000_000),
+                weft.count("io.errors-before-probe", 1, 1_000_000),
                 weft.count("io.restarts-max", 0, 1_000_000),
                 weft.positive("io.restarts-window"),
                 weft.size("io.lease-pool", 4096),

@@ -6,8 +6,8 @@ import io.weft.base.SaltRule;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.LongUnaryOperator;
-import java.util.function.Supplier;
 
 /**
  * The published chunks: what is where, who holds it, in which order it is given up, and what it
@@ -57,13 +57,13 @@ final class Catalog {
   private long expiring;
 
   Catalog(
-      Supplier<EvictionPolicy> policies,
+      Function<PolicyContext, EvictionPolicy> policies,
       CapacityLedger ledger,
       SaltRule saltRule,
       LongUnaryOperator physicalSize,
       Map<String, Long> quotaBytes,
       Order.Door door) {
-    this.eviction = new EvictionGroups(policies);
+    this.eviction = new EvictionGroups(policies, ledger.capacity());
     this.ledger = ledger;
     this.saltRule = saltRule;
     this.physicalSize = physicalSize;
@@ -71,7 +71,7 @@ final class Catalog {
     quotaBytes.forEach(
         (salt, quota) -> {
           salts.setQuota(salt, quota);
-          eviction.isolate(salts.find(salt));
+          eviction.isolate(salts.find(salt), quota);
         });
   }
 

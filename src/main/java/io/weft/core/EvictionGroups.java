@@ -3,7 +3,7 @@ package io.weft.core;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.function.Supplier;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,22 +47,24 @@ final class EvictionGroups {
     }
   }
 
-  private final Supplier<EvictionPolicy> policies;
+  private final Function<PolicyContext, EvictionPolicy> policies;
   private final Group common;
   private final Map<Integer, Group> bySalt = new HashMap<>();
   private int[] localOf = new int[0];
 
   /**
    * @param policies makes one policy for each order
+   * @param capacityBytes of the common order
    */
-  EvictionGroups(Supplier<EvictionPolicy> policies) {
+  EvictionGroups(Function<PolicyContext, EvictionPolicy> policies, long capacityBytes) {
     this.policies = policies;
-    this.common = new Group(policies.get(), false);
+    this.common = new Group(policies.apply(new PolicyContext(capacityBytes)), false);
   }
 
   /** The salt gets an order of its own; to be called before its first chunk is added. */
-  void isolate(int salt) {
-    bySalt.computeIfAbsent(salt, _ -> new Group(policies.get(), true));
+  void isolate(int salt, long quotaBytes) {
+    bySalt.computeIfAbsent(
+        salt, _ -> new Group(policies.apply(new PolicyContext(quotaBytes)), true));
   }
 
   void add(int entry, int salt, long keyHash, long bytes) {

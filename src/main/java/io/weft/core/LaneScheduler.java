@@ -2,7 +2,9 @@ package io.weft.core;
 
 import java.util.ArrayDeque;
 import java.util.EnumMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,6 +60,7 @@ public final class LaneScheduler {
   private final Map<Lane, ArrayDeque<Waiting>> lanes = new EnumMap<>(Lane.class);
   private final long[] bytesOut = new long[LANES.length];
   private final int[] piecesOut = new int[LANES.length];
+  private final Set<Transfer.Piece> stuck = new HashSet<>();
   private int allPiecesOut;
   private long allBytesOut;
 
@@ -91,7 +94,9 @@ public final class LaneScheduler {
   }
 
   public boolean idle() {
-    return allPiecesOut == 0 && lanes.values().stream().allMatch(ArrayDeque::isEmpty);
+    return allPiecesOut == 0
+        && stuck.isEmpty()
+        && lanes.values().stream().allMatch(ArrayDeque::isEmpty);
   }
 
   /**
@@ -129,12 +134,24 @@ public final class LaneScheduler {
   }
 
   /**
+   * A piece is stuck with the kernel, and another thread serves in the place of its own: its room
+   * is free again, before it comes back.
+   */
+  public void stuck(Transfer.Piece piece) {
+    if (stuck.add(piece)) {
+      count(piece.transfer().lane(), -1, -piece.bytes());
+    }
+  }
+
+  /**
    * A piece came back: its room is free again, and its transfer, where that has another piece now,
    * waits at the front of its lane.
    */
   public void done(Transfer.Piece piece, long nowNanos) {
     Transfer transfer = piece.transfer();
-    count(transfer.lane(), -1, -piece.bytes());
+    if (!stuck.remove(piece)) {
+      count(transfer.lane(), -1, -piece.bytes());
+    }
     boolean waited = transfer.nextPieceBytes() >= 0;
     transfer.pieceDone(piece);
     if (nowNanos - transfer.deadlineNanos() >= 0) {

@@ -52,6 +52,14 @@ public final class Recovery {
     catalog.sawGeneration(generation);
   }
 
+  /**
+   * So many generations beyond those seen may have been given out by an index that was lost. To be
+   * called after everything was found.
+   */
+  public void skipGenerations(long count) {
+    catalog.sawGeneration(catalog.nextGeneration() - 1 + count);
+  }
+
   /** An entry of the snapshot. All of them come before the first {@link #found}. */
   public void snapshotEntry(
       ChunkAddress address, long length, boolean hasMetadata, long stamp, int policyState) {

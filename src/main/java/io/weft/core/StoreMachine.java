@@ -28,8 +28,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongUnaryOperator;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,6 +71,7 @@ public final class StoreMachine {
   private static final int LOAD_ATTEMPTS = 16;
   private static final int SWEEP_STEPS = 2_000;
   private static final int LIST_STEPS = 4_000;
+  private static final int REMOVES_OUT_MAX = 1_024;
   private static final long REMOVE_RETRY_NANOS = 1_000_000_000L;
 
   /** A key with device work that other stores of the key wait for. */
@@ -89,6 +90,7 @@ public final class StoreMachine {
   private final Limits limits;
   private final Catalog catalog;
   private final CapacityLedger ledger;
+  private final Order.Door device;
   private final Order.Door door;
   private final StoreListener listener;
   private final Metrics metrics;
@@ -105,6 +107,10 @@ public final class StoreMachine {
   /** Files that were there when the last sample of the space was taken. */
   private final Set<Order.Remove> removesSinceSample = new HashSet<>();
 
+  /** Removes beyond those that may be with the device at once. */
+  private final ArrayDeque<Order.Remove> removesQueued = new ArrayDeque<>();
+
+  private int removesOut;
   private long nextRemoveRetryNanos;
   private final ArrayDeque<LastTry> lastTries = new ArrayDeque<>();
   private long removesDone;
@@ -122,7 +128,7 @@ public final class StoreMachine {
 
   public StoreMachine(
       Limits limits,
-      Supplier<EvictionPolicy> policies,
+      Function<PolicyContext, EvictionPolicy> policies,
       SaltRule saltRule,
       LongUnaryOperator physicalSize,
       Order.Door door,
@@ -130,21 +136,35 @@ public final class StoreMachine {
       Metrics metrics,
       Ticker ticker) {
     this.limits = limits;
-    this.door =
-        order -> {
-          ordersOut++;
-          if (order instanceof Order.Remove remove) {
-            removesAsked++;
-            removesSinceSample.add(remove);
-          }
-          door.submit(order);
-        };
+    this.device = door;
+    this.door = this::order;
     this.ledger = new CapacityLedger(limits.capacityBytes(), limits.reserveBytes());
     this.catalog =
         new Catalog(policies, ledger, saltRule, physicalSize, limits.quotaBytes(), this.door);
     this.listener = listener;
     this.metrics = metrics;
     this.ticker = ticker;
+  }
+
+  private void order(Order order) {
+    if (order instanceof Order.Remove remove) {
+      removesAsked++;
+      if (removesOut == REMOVES_OUT_MAX) {
+        removesQueued.add(remove);
+      } else {
+        submitRemove(remove);
+      }
+      return;
+    }
+    ordersOut++;
+    device.submit(order);
+  }
+
+  private void submitRemove(Order.Remove remove) {
+    removesOut++;
+    removesSinceSample.add(remove);
+    ordersOut++;
+    device.submit(remove);
   }
 
   Catalog catalog() {
@@ -946,6 +966,11 @@ public final class StoreMachine {
 
   private void removed(Order.Remove order, Order.Result result) {
     removesDone++;
+    removesOut--;
+    Order.Remove queued = removesQueued.poll();
+    if (queued != null) {
+      submitRemove(queued);
+    }
     // What was asked for before the sample may be in the sample already.
     boolean notInSample = removesSinceSample.remove(order);
     if (result instanceof Order.Result.Done done) {
@@ -998,7 +1023,7 @@ public final class StoreMachine {
 
   private void retryFailedRemoves() {
     long now = ticker.nanoTime();
-    if (failedRemoves.isEmpty() || closedFor != null || now - nextRemoveRetryNanos < 0) {
+    if (failedRemoves.isEmpty() || now - nextRemoveRetryNanos < 0) {
       return;
     }
     nextRemoveRetryNanos = now + REMOVE_RETRY_NANOS;
@@ -1051,7 +1076,17 @@ public final class StoreMachine {
     catalog.retire(entry);
   }
 
-  /** What statvfs said just now. */
+  /** The filesystem is about to be asked what it has free. */
+  public void spaceSamplingStarts() {
+    ledger.samplingStarts();
+  }
+
+  /** It did not answer. */
+  public void spaceSamplingFailed() {
+    ledger.samplingFailed();
+  }
+
+  /** What statvfs said, to the question asked or just now. */
   public void spaceSampled(long usableBytes) {
     ledger.spaceSampled(usableBytes);
     removesSinceSample.clear();
@@ -1065,12 +1100,6 @@ public final class StoreMachine {
     closedFor = reason;
     closedDetail = detail;
     runLastTries();
-    admitSpaceWaiters();
-  }
-
-  /** Requests are taken again. */
-  public void open() {
-    closedFor = null;
     admitSpaceWaiters();
   }
 
@@ -1109,6 +1138,11 @@ public final class StoreMachine {
     ledger.charge(category, bytes);
   }
 
+  /** Whether files of a later format version were found. */
+  public boolean hasLaterVersions() {
+    return ledger.used(CapacityLedger.Category.LATER_VERSION) > 0;
+  }
+
   public long chunks() {
     return catalog.index.size();
   }
@@ -1123,7 +1157,9 @@ public final class StoreMachine {
 
   /** Reserves room for a snapshot beside the present one; gives chunks up for it where it must. */
   public boolean reserveSnapshot(long bytes) {
-    if (spaceWaiters.isEmpty() && ledger.tryReserve(CapacityLedger.Category.SNAPSHOT, bytes)) {
+    if (spaceWaiters.isEmpty()
+        && ledger.mayStart(bytes)
+        && ledger.tryReserve(CapacityLedger.Category.SNAPSHOT, bytes)) {
       return true;
     }
     makeRoom(bytes);
@@ -1149,7 +1185,10 @@ public final class StoreMachine {
 
   /** Whether no device order is out and nothing waits for one. */
   public boolean quiet() {
-    return ordersOut == 0 && spaceWaiters.isEmpty() && lastTries.isEmpty();
+    return ordersOut == 0
+        && spaceWaiters.isEmpty()
+        && lastTries.isEmpty()
+        && failedRemoves.isEmpty();
   }
 
   /** What is held for work that is not done, in words; empty where all is at rest. */

@@ -64,5 +64,8 @@ public interface Transfer {
 
     /** What stopped it, set before it comes back; null after success. */
     @Nullable Throwable failure();
+
+    /** Takes the right to run the piece, or to give it up unrun. True for one caller only. */
+    boolean claim();
   }
 }

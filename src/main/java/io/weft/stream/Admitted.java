@@ -52,7 +52,7 @@ public final class Admitted<R> {
       return false;
     }
     intake.answered(this);
-    replyTo.reply(reply);
+    Replies.send(replyTo, reply);
     return true;
   }
 

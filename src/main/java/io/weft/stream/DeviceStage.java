@@ -2,6 +2,8 @@ package io.weft.stream;
 
 import io.weft.core.Transfer;
 import java.util.ArrayDeque;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.pekko.stream.Attributes;
@@ -15,17 +17,16 @@ import org.apache.pekko.stream.stage.GraphStage;
 import org.apache.pekko.stream.stage.GraphStageLogic;
 
 /**
- * Pieces in, the same pieces out when the device is done with them, in the order in which it is. It
- * asks for a piece only while a worker has room for it: here the device's pace becomes
- * backpressure.
+ * Pieces in; out, what becomes of them, in the order in which the device is done. It asks for a
+ * piece only while a worker has room for it: here the device's pace becomes backpressure.
  *
  * <p>Finished pieces arrive from other threads through one queue; a burst of them costs one
  * wake-up.
  */
-final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Transfer.Piece>> {
+final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Returned>> {
   private final Inlet<Transfer.Piece> in = Inlet.create("DeviceStage.in");
-  private final Outlet<Transfer.Piece> out = Outlet.create("DeviceStage.out");
-  private final FlowShape<Transfer.Piece, Transfer.Piece> shape = FlowShape.of(in, out);
+  private final Outlet<Returned> out = Outlet.create("DeviceStage.out");
+  private final FlowShape<Transfer.Piece, Returned> shape = FlowShape.of(in, out);
   private final InFlightTransfers inFlight;
   private final int capacity;
 
@@ -35,7 +36,7 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Transfer.Pi
   }
 
   @Override
-  public FlowShape<Transfer.Piece, Transfer.Piece> shape() {
+  public FlowShape<Transfer.Piece, Returned> shape() {
     return shape;
   }
 
@@ -44,12 +45,12 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Transfer.Pi
     return new Logic();
   }
 
-  private final class Logic extends GraphStageLogic {
-    private final ConcurrentLinkedQueue<Transfer.Piece> arrived = new ConcurrentLinkedQueue<>();
+  private final class Logic extends GraphStageLogic implements PieceRunner.Listener {
+    private final ConcurrentLinkedQueue<Returned> arrived = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean woken = new AtomicBoolean();
-    private final ArrayDeque<Transfer.Piece> finished = new ArrayDeque<>();
+    private final ArrayDeque<Returned> finished = new ArrayDeque<>();
     private final AsyncCallback<Boolean> wake = createAsyncCallback(_ -> takeArrived());
-    private final PieceRunner.DoneListener done = this::arrive;
+    private final Set<Transfer.Piece> stuck = new HashSet<>();
     private volatile boolean stopped;
     private int running;
 
@@ -61,7 +62,7 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Transfer.Pi
             @Override
             public void onPush() {
               running++;
-              inFlight.run(grab(in), done);
+              inFlight.run(grab(in), Logic.this);
               askForMore();
             }
 
@@ -85,9 +86,18 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Transfer.Pi
       askForMore();
     }
 
-    /** Called by I/O threads. */
-    private void arrive(Transfer.Piece piece) {
-      arrived.add(piece);
+    @Override
+    public void done(Transfer.Piece piece) {
+      arrive(new Returned(piece, false));
+    }
+
+    @Override
+    public void stuck(Transfer.Piece piece) {
+      arrive(new Returned(piece, true));
+    }
+
+    private void arrive(Returned back) {
+      arrived.add(back);
       if (stopped) {
         giveUpArrived();
       } else if (woken.compareAndSet(false, true)) {
@@ -102,18 +112,22 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Transfer.Pi
     }
 
     private void giveUpArrived() {
-      Transfer.Piece piece;
-      while ((piece = arrived.poll()) != null) {
-        inFlight.doneWithoutStream(piece);
+      Returned back;
+      while ((back = arrived.poll()) != null) {
+        if (!back.stuck()) {
+          inFlight.doneWithoutStream(back.piece());
+        }
       }
     }
 
     private void takeArrived() {
       woken.set(false);
-      Transfer.Piece piece;
-      while ((piece = arrived.poll()) != null) {
-        running--;
-        finished.add(piece);
+      Returned back;
+      while ((back = arrived.poll()) != null) {
+        // A stuck piece gave its room back already when it was said to be stuck.
+        boolean hadRoom = back.stuck() ? stuck.add(back.piece()) : !stuck.remove(back.piece());
+        running -= hadRoom ? 1 : 0;
+        finished.add(back);
       }
       pushFinished();
       askForMore();
@@ -134,7 +148,7 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Transfer.Pi
     }
 
     private void completeWhenIdle() {
-      if (isClosed(in) && running == 0 && finished.isEmpty()) {
+      if (isClosed(in) && running == 0 && stuck.isEmpty() && finished.isEmpty()) {
         completeStage();
       }
     }

@@ -15,6 +15,17 @@ final class InFlightTransfers {
   private final Set<Transfer.Piece> withWorkers = ConcurrentHashMap.newKeySet();
   private final PieceRunner runner;
 
+  private final PieceRunner.Listener withoutStream =
+      new PieceRunner.Listener() {
+        @Override
+        public void done(Transfer.Piece piece) {
+          doneWithoutStream(piece);
+        }
+
+        @Override
+        public void stuck(Transfer.Piece piece) {}
+      };
+
   InFlightTransfers(PieceRunner runner) {
     this.runner = runner;
   }
@@ -29,13 +40,21 @@ final class InFlightTransfers {
     }
   }
 
-  void run(Transfer.Piece piece, PieceRunner.DoneListener done) {
+  void run(Transfer.Piece piece, PieceRunner.Listener listener) {
     withWorkers.add(piece);
     runner.run(
         piece,
-        back -> {
-          withWorkers.remove(back);
-          done.done(back);
+        new PieceRunner.Listener() {
+          @Override
+          public void done(Transfer.Piece back) {
+            withWorkers.remove(back);
+            listener.done(back);
+          }
+
+          @Override
+          public void stuck(Transfer.Piece kept) {
+            listener.stuck(kept);
+          }
         });
   }
 
@@ -50,7 +69,9 @@ final class InFlightTransfers {
     synchronized (transfer) {
       transfer.cancel(Transfer.Cancelled.RESTARTED);
       for (Transfer.Piece piece : List.copyOf(transfer.piecesOut())) {
-        if (!withWorkers.contains(piece)) {
+        // Claimed: it will not run any more, wherever it lies.
+        if (piece.claim() || !withWorkers.contains(piece)) {
+          withWorkers.remove(piece);
           transfer.pieceDone(piece);
         }
       }
@@ -72,7 +93,7 @@ final class InFlightTransfers {
 
   private void drive(Transfer transfer) {
     while (transfer.nextPieceBytes() >= 0) {
-      run(transfer.takePiece(), this::doneWithoutStream);
+      run(transfer.takePiece(), withoutStream);
     }
     if (transfer.finished()) {
       finish(transfer);

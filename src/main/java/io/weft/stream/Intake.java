@@ -33,6 +33,7 @@ public final class Intake {
     final Deadline deadline;
     final Function<Failed, ? extends R> failure;
     final ReplyTo<? super R> replyTo;
+    final Runnable unused;
     final Consumer<Admitted<R>> admitted;
 
     Waiter(
@@ -40,11 +41,13 @@ public final class Intake {
         Deadline deadline,
         Function<Failed, ? extends R> failure,
         ReplyTo<? super R> replyTo,
+        Runnable unused,
         Consumer<Admitted<R>> admitted) {
       this.bytes = bytes;
       this.deadline = deadline;
       this.failure = failure;
       this.replyTo = replyTo;
+      this.unused = unused;
       this.admitted = admitted;
     }
 
@@ -54,7 +57,10 @@ public final class Intake {
     }
 
     Runnable fail(Failed failed) {
-      return () -> replyTo.reply(failure.apply(failed));
+      return () -> {
+        unused.run();
+        Replies.<R>send(replyTo, failure.apply(failed));
+      };
     }
   }
 
@@ -116,12 +122,15 @@ public final class Intake {
    * Takes the permits of one request now, or waits in line for them. {@code admitted} runs once,
    * now on the caller's thread or later on whichever thread frees the room; a waiter whose deadline
    * passes is answered with that instead.
+   *
+   * @param unused gives the request's memory back, where it ends while it waits in line
    */
   public <R> Admission admit(
       long bytes,
       Deadline deadline,
       Function<Failed, ? extends R> failure,
       ReplyTo<? super R> replyTo,
+      Runnable unused,
       Consumer<Admitted<R>> admitted) {
     Admitted<R> request;
     synchronized (lock) {
@@ -133,7 +142,7 @@ public final class Intake {
           metrics.add(Metric.BUSY);
           return Admission.BUSY;
         }
-        line.add(new Waiter<>(bytes, deadline, failure, replyTo, admitted));
+        line.add(new Waiter<>(bytes, deadline, failure, replyTo, unused, admitted));
         return Admission.WAITING;
       }
       request = register(bytes, deadline, failure, replyTo);

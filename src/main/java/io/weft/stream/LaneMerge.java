@@ -4,6 +4,7 @@ import io.weft.base.Ticker;
 import io.weft.core.Lane;
 import io.weft.core.LaneScheduler;
 import io.weft.core.Transfer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.pekko.stream.Attributes;
@@ -14,6 +15,7 @@ import org.apache.pekko.stream.stage.AbstractInHandler;
 import org.apache.pekko.stream.stage.AbstractOutHandler;
 import org.apache.pekko.stream.stage.GraphStage;
 import org.apache.pekko.stream.stage.GraphStageLogic;
+import org.apache.pekko.stream.stage.TimerGraphStageLogic;
 
 /**
  * The merge of the lanes: transfers in, one inlet a lane; out, piece by piece, what the {@link
@@ -25,16 +27,16 @@ import org.apache.pekko.stream.stage.GraphStageLogic;
  */
 final class LaneMerge extends GraphStage<LaneMerge.LaneShape> {
   private static final int WINDOW = 64;
+  private static final Duration EXPIRE_INTERVAL = Duration.ofMillis(50);
   private static final Lane[] LANES = Lane.values();
 
   /** One inlet a lane in the order of {@link Lane}, one for returned pieces, one outlet. */
   static final class LaneShape extends Shape {
     final List<Inlet<Transfer>> lanes;
-    final Inlet<Transfer.Piece> returned;
+    final Inlet<Returned> returned;
     final Outlet<Transfer.Piece> out;
 
-    LaneShape(
-        List<Inlet<Transfer>> lanes, Inlet<Transfer.Piece> returned, Outlet<Transfer.Piece> out) {
+    LaneShape(List<Inlet<Transfer>> lanes, Inlet<Returned> returned, Outlet<Transfer.Piece> out) {
       this.lanes = lanes;
       this.returned = returned;
       this.out = out;
@@ -62,7 +64,7 @@ final class LaneMerge extends GraphStage<LaneMerge.LaneShape> {
       }
       return new LaneShape(
           copies,
-          (Inlet<Transfer.Piece>) (Inlet<?>) returned.carbonCopy(),
+          (Inlet<Returned>) (Inlet<?>) returned.carbonCopy(),
           (Outlet<Transfer.Piece>) (Outlet<?>) out.carbonCopy());
     }
   }
@@ -95,7 +97,7 @@ final class LaneMerge extends GraphStage<LaneMerge.LaneShape> {
     return new Logic();
   }
 
-  private final class Logic extends GraphStageLogic {
+  private final class Logic extends TimerGraphStageLogic {
     private final LaneScheduler scheduler = new LaneScheduler(limits);
 
     Logic() {
@@ -123,10 +125,14 @@ final class LaneMerge extends GraphStage<LaneMerge.LaneShape> {
           new AbstractInHandler() {
             @Override
             public void onPush() {
-              Transfer.Piece piece = grab(shape.returned);
-              scheduler.done(piece, ticker.nanoTime());
-              if (piece.transfer().finished()) {
-                inFlight.finish(piece.transfer());
+              Returned back = grab(shape.returned);
+              if (back.stuck()) {
+                scheduler.stuck(back.piece());
+              } else {
+                scheduler.done(back.piece(), ticker.nanoTime());
+                if (back.piece().transfer().finished()) {
+                  inFlight.finish(back.piece().transfer());
+                }
               }
               pull(shape.returned);
               hand();
@@ -143,8 +149,15 @@ final class LaneMerge extends GraphStage<LaneMerge.LaneShape> {
           });
     }
 
+    /** Whatever has passed its deadline ends, also while the device says nothing. */
+    @Override
+    public void onTimer(Object key) {
+      hand();
+    }
+
     @Override
     public void preStart() {
+      scheduleWithFixedDelay("expire", EXPIRE_INTERVAL, EXPIRE_INTERVAL);
       pull(shape.returned);
       for (Lane lane : LANES) {
         askForMore(lane);

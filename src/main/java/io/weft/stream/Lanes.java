@@ -13,7 +13,9 @@ import org.apache.pekko.japi.Pair;
 import org.apache.pekko.stream.Attributes;
 import org.apache.pekko.stream.BoundedSourceQueue;
 import org.apache.pekko.stream.ClosedShape;
+import org.apache.pekko.stream.KillSwitches;
 import org.apache.pekko.stream.Materializer;
+import org.apache.pekko.stream.UniqueKillSwitch;
 import org.apache.pekko.stream.javadsl.Flow;
 import org.apache.pekko.stream.javadsl.GraphDSL;
 import org.apache.pekko.stream.javadsl.Keep;
@@ -38,12 +40,15 @@ public final class Lanes {
 
   private final List<BoundedSourceQueue<Transfer>> queues;
   private final InFlightTransfers inFlight;
+  private final UniqueKillSwitch abort;
   private final CompletionStage<Done> done;
 
   private Lanes(
       List<BoundedSourceQueue<Transfer>> queues,
       InFlightTransfers inFlight,
+      UniqueKillSwitch abort,
       CompletionStage<Done> done) {
+    this.abort = abort;
     this.queues = queues;
     this.inFlight = inFlight;
     this.done =
@@ -75,12 +80,13 @@ public final class Lanes {
       queues.add(pair.first());
       sources.add(pair.second());
     }
-    CompletionStage<Done> done =
+    Pair<UniqueKillSwitch, CompletionStage<Done>> running =
         RunnableGraph.fromGraph(
                 GraphDSL.create(
                     Flow.of(Transfer.Piece.class)
                         .via(new DeviceStage(inFlight, runner.capacity()))
-                        .watchTermination(Keep.right()),
+                        .viaMat(KillSwitches.single(), Keep.right())
+                        .watchTermination(Keep.both()),
                     (builder, device) -> {
                       LaneMerge.LaneShape merge =
                           builder.add(new LaneMerge(limits, inFlight, ticker));
@@ -95,7 +101,7 @@ public final class Lanes {
                 Attributes.inputBuffer(1, 1)
                     .and(org.apache.pekko.stream.ActorAttributes.dispatcher(dispatcher)))
             .run(materializer);
-    return new Lanes(queues, inFlight, done);
+    return new Lanes(queues, inFlight, running.first(), running.second());
   }
 
   /**
@@ -104,6 +110,10 @@ public final class Lanes {
    */
   public void offer(Transfer transfer) {
     inFlight.add(transfer);
+    if (transfer.finished()) {
+      inFlight.finish(transfer);
+      return;
+    }
     if (!queues.get(transfer.lane().rank()).offer(transfer).isEnqueued()) {
       transfer.cancel(Transfer.Cancelled.RESTARTED);
       inFlight.finish(transfer);
@@ -113,6 +123,11 @@ public final class Lanes {
   /** Takes nothing more; {@link #done()} follows when everything offered is finished. */
   public void complete() {
     queues.forEach(BoundedSourceQueue::complete);
+  }
+
+  /** Ends at once: gives up what has not begun, undoes what has. */
+  public void abort() {
+    abort.abort(new IllegalStateException("the device queue was stopped"));
   }
 
   /** When the stream has ended: well after {@link #complete()}, failed where a stage had a bug. */
