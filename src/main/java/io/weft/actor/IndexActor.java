@@ -40,6 +40,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.PostStop;
 import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
 import org.apache.pekko.actor.typed.javadsl.ActorContext;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
@@ -209,7 +210,10 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
 
   @Override
   public Receive<Command> createReceive() {
-    return newReceiveBuilder().onMessage(Command.class, this::onCommand).build();
+    return newReceiveBuilder()
+        .onMessage(Command.class, this::onCommand)
+        .onSignal(PostStop.class, stopped -> onStopped())
+        .build();
   }
 
   private Behavior<Command> onCommand(Command command) {
@@ -469,14 +473,20 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       return;
     }
     List<SnapshotStore.SnapshotEntry> entries = new ArrayList<>(WALK_STEPS);
-    writing.cursor =
-        Recovery.snapshotStep(
-            machine,
-            writing.cursor,
-            WALK_STEPS,
-            (address, length, hasMetadata, stamp, state) ->
-                entries.add(
-                    new SnapshotStore.SnapshotEntry(address, length, hasMetadata, stamp, state)));
+    try {
+      writing.cursor =
+          Recovery.snapshotStep(
+              machine,
+              writing.cursor,
+              WALK_STEPS,
+              (address, length, hasMetadata, stamp, state) ->
+                  entries.add(
+                      new SnapshotStore.SnapshotEntry(address, length, hasMetadata, stamp, state)));
+    } catch (RuntimeException bug) {
+      // A host's own policy may fail at this; the snapshot is given up, and nothing else.
+      endSnapshot(writing, "the eviction policy failed: " + bug);
+      return;
+    }
     boolean last = writing.cursor == KeysPage.END;
     blocking(
         () -> {
@@ -519,6 +529,23 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
                   .replyTo()
                   .reply(new SnapshotWritten(writing.request.clean(), problem));
             });
+  }
+
+  /** What the device gave to a snapshot goes back, or the directory would stay locked. */
+  private Behavior<Command> onStopped() {
+    SnapshotWriting left = snapshot;
+    if (left != null) {
+      around
+          .blocking()
+          .execute(
+              () -> {
+                SnapshotStore.Writer writer = left.writer;
+                if (writer != null) {
+                  writer.close();
+                }
+              });
+    }
+    return this;
   }
 
   private interface BlockingStep {
