@@ -11,6 +11,7 @@ import io.weft.cli.trace.TraceRecord;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -179,8 +180,7 @@ class CrashReplayTest {
   private static void report(TextTable table) throws IOException {
     String file = System.getProperty("weft.crash.report", "");
     if (!file.isEmpty()) {
-      try (java.io.PrintWriter out =
-          new java.io.PrintWriter(Files.newBufferedWriter(Path.of(file)))) {
+      try (PrintWriter out = new PrintWriter(Files.newBufferedWriter(Path.of(file)))) {
         table.print(out);
       }
     }

@@ -60,7 +60,7 @@ class ReplayCommandTest {
     assertTrue(json.at("/latency/store/p99Micros").asLong() > 0, outcome.out());
     assertTrue(json.at("/latency/load/p50Micros").asLong() > 0, outcome.out());
     // The snapshot of the shutdown has to have its room, too.
-    assertEquals(chunks, Weft.chunkFiles(store).size(), 10);
+    assertTrue(Math.abs(chunks - Weft.chunkFiles(store).size()) <= 10, outcome.out());
   }
 
   @Test

@@ -45,7 +45,8 @@ class RunCommandTest {
     JsonNode json = run("--dir", folder, "--keep").expect(ExitCodes.OK).json();
     JsonNode verified = weft("verify", "--dir", folder, "--json").expect(ExitCodes.OK).json();
     // The snapshot of the shutdown has to have its room, too.
-    assertEquals(json.at("/store/chunks").asLong(), verified.at("/files/good").asLong(), 10);
+    long good = verified.at("/files/good").asLong();
+    assertTrue(Math.abs(json.at("/store/chunks").asLong() - good) <= 10, json.toString());
   }
 
   @Test

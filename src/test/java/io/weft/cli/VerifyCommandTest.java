@@ -13,10 +13,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -95,10 +97,7 @@ class VerifyCommandTest {
 
   @Test
   void aChunkUnderAnothersNameIsFound() throws IOException {
-    Files.copy(
-        chunkFile(store, "k4"),
-        chunkFile(store, "k3"),
-        java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+    Files.copy(chunkFile(store, "k4"), chunkFile(store, "k3"), StandardCopyOption.REPLACE_EXISTING);
     expectWrong("k3", "");
   }
 
@@ -152,7 +151,10 @@ class VerifyCommandTest {
     assertEquals(1, json.at("/files/quarantined").asInt());
     assertFalse(Files.exists(damaged));
     weft("verify", "--dir", store).expect(ExitCodes.OK);
-    Path kept = Files.list(store.resolve("quarantine")).findFirst().orElseThrow();
+    Path kept;
+    try (Stream<Path> files = Files.list(store.resolve("quarantine"))) {
+      kept = files.findFirst().orElseThrow();
+    }
     assertArrayEquals(before, Files.readAllBytes(kept));
     // Its name is still read there.
     JsonNode inspected = weft("inspect", kept, "--json").expect(ExitCodes.WRONG_DATA).json();
@@ -202,7 +204,7 @@ class VerifyCommandTest {
     Path none = folder.resolve("none");
     assertTrue(weft("inspect", none).expect(ExitCodes.USAGE).complaint().contains("no such file"));
     weft("inspect", folder).expect(ExitCodes.USAGE);
-    Path text = Files.write(folder.resolve("text"), "x".repeat(5000).getBytes("UTF-8"));
+    Path text = Files.writeString(folder.resolve("text"), "x".repeat(5000));
     JsonNode json = weft("inspect", "--json", text).expect(ExitCodes.WRONG_DATA).json();
     assertTrue(json.path("blockProblem").asText().contains("WEFTCHNK"));
   }
