@@ -268,23 +268,6 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
         .build();
   }
 
-  /** A snapshot that is half written is not left open. */
-  private Behavior<Command> onStopped() {
-    SnapshotWriting writing = snapshot;
-    if (writing != null && !writing.ended) {
-      around
-          .blocking()
-          .execute(
-              () -> {
-                SnapshotStore.Writer writer = writing.writer;
-                if (writer != null) {
-                  writer.close();
-                }
-              });
-    }
-    return this;
-  }
-
   private Behavior<Command> onCommand(Command command) {
     switch (command) {
       case Request request -> {
@@ -613,14 +596,20 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       return;
     }
     List<SnapshotStore.SnapshotEntry> entries = new ArrayList<>(WALK_STEPS);
-    writing.cursor =
-        Recovery.snapshotStep(
-            machine,
-            writing.cursor,
-            WALK_STEPS,
-            (address, length, hasMetadata, stamp, state) ->
-                entries.add(
-                    new SnapshotStore.SnapshotEntry(address, length, hasMetadata, stamp, state)));
+    try {
+      writing.cursor =
+          Recovery.snapshotStep(
+              machine,
+              writing.cursor,
+              WALK_STEPS,
+              (address, length, hasMetadata, stamp, state) ->
+                  entries.add(
+                      new SnapshotStore.SnapshotEntry(address, length, hasMetadata, stamp, state)));
+    } catch (RuntimeException bug) {
+      // A host's own policy may fail at this; the snapshot is given up, and nothing else.
+      endSnapshot(writing, "the eviction policy failed: " + bug);
+      return;
+    }
     boolean last = writing.cursor == KeysPage.END;
     blocking(
         () -> {
@@ -663,6 +652,23 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
                   .replyTo()
                   .reply(new SnapshotWritten(writing.request.clean(), problem));
             });
+  }
+
+  /** What the device gave to a snapshot goes back, or the directory would stay locked. */
+  private Behavior<Command> onStopped() {
+    SnapshotWriting left = snapshot;
+    if (left != null && !left.ended) {
+      around
+          .blocking()
+          .execute(
+              () -> {
+                SnapshotStore.Writer writer = left.writer;
+                if (writer != null) {
+                  writer.close();
+                }
+              });
+    }
+    return this;
   }
 
   private interface BlockingStep {

@@ -110,6 +110,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private String recovery = "";
   private LinkState.State linkState = LinkState.State.DOWN;
   private String linkTrouble = "";
+  private @Nullable String recoveryFound;
+  private IndexActor.@Nullable Ready recovered;
   private @Nullable ChunkMedium medium;
   private @Nullable WorkerPool workers;
   private @Nullable Lanes lanes;
@@ -455,6 +457,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     getContext().watch(started);
     index = started;
     shared.index = started;
+    recoveryFound = null;
+    recovered = null;
     while (!held.isEmpty()) {
       started.tell(held.poll());
     }
@@ -484,25 +488,36 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     if (!read.index().equals(index)) {
       return;
     }
-    if (read.found() != null) {
-      recovery = read.found();
-    }
     if (read.failure() != null) {
       getContext().getLog().error("the index could not be rebuilt", read.failure());
       fail("the index could not be rebuilt: " + read.failure().getMessage());
+      return;
     }
+    recoveryFound = read.found();
+    serveWhenRecovered();
   }
 
   private void onIndexReady(IndexActor.Ready ready) {
     if (!ready.index().equals(index) || state != StoreStatus.State.STARTING) {
       return;
     }
-    getContext().getLog().info("serving {} chunks: {}", ready.report().chunks(), recovery);
+    recovered = ready;
+    serveWhenRecovered();
+  }
+
+  /** The reader of the device and the index end in either order; the status needs both. */
+  private void serveWhenRecovered() {
+    String found = recoveryFound;
+    IndexActor.Ready ready = recovered;
+    if (found == null || ready == null || state != StoreStatus.State.STARTING) {
+      return;
+    }
     recovery =
-        recovery
+        found
             + (ready.report().evicted() > 0
                 ? ", %,d evicted to fit the capacity".formatted(ready.report().evicted())
                 : "");
+    getContext().getLog().info("serving {} chunks: {}", ready.report().chunks(), recovery);
     if (linkState == LinkState.State.DEGRADED) {
       become(StoreStatus.State.DEGRADED, linkTrouble);
     } else {
@@ -516,6 +531,13 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     ActorRef<?> who = ended.getRef();
     if (subscribers.keySet().stream().anyMatch(who::equals)) {
       dropSubscriber(who.unsafeUpcast());
+      return this;
+    }
+    if (state == StoreStatus.State.DRAINING && who.equals(index)) {
+      // Nothing will be drained any more, and nobody will write the snapshot.
+      index = null;
+      shared.index = null;
+      closeDevice("the index failed during the shutdown");
       return this;
     }
     if (state == StoreStatus.State.DRAINING

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 
@@ -78,6 +79,8 @@ final class OpenStore implements AutoCloseable {
   static OpenStore start(CommandLine command, Config config, Runnable afterInterrupt)
       throws CommandFailed {
     ChunkStore store;
+    // Before there are threads: what they would log meanwhile is announced as intercepted.
+    var _ = LoggerFactory.getILoggerFactory();
     try {
       store = ChunkStore.start(config);
     } catch (IllegalArgumentException wrong) {

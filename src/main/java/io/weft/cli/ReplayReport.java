@@ -2,6 +2,7 @@ package io.weft.cli;
 
 import io.weft.api.StoreStatus;
 import io.weft.base.Metric;
+import io.weft.base.Usage;
 import io.weft.cli.trace.TraceSource;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -19,12 +20,14 @@ final class ReplayReport {
 
   /**
    * @param end the store's status when the last request was done
+   * @param usage what it held then, as its index says
    * @param fileBytes what a chunk takes of the device
    */
   ReplayReport(
       TraceSource source,
       OpenStore open,
       StoreStatus end,
+      Usage usage,
       Replayer.Plan plan,
       long fileBytes,
       Replayer replayer,
@@ -32,13 +35,13 @@ final class ReplayReport {
       DiskWatch.Summary disk) {
     this.totals = replayer.totals();
     this.disk = disk;
-    this.capacityBytes = end.usage().capacityBytes();
+    this.capacityBytes = usage.capacityBytes();
     workload(source, plan, replayer, took);
     hits();
     traffic(took);
     latencies();
     correctness();
-    store(open, end, fileBytes);
+    store(open, end, usage, fileBytes);
     disk();
   }
 
@@ -161,7 +164,7 @@ final class ReplayReport {
         .count("corruptChunks", totals.loadsCorrupt.sum(), "chunks damaged on the device");
   }
 
-  private void store(OpenStore open, StoreStatus end, long fileBytes) {
+  private void store(OpenStore open, StoreStatus end, Usage usage, long fileBytes) {
     report
         .section("store", "store")
         .text("directory", end.directory(), "directory")
@@ -175,7 +178,7 @@ final class ReplayReport {
         .text("policy", open.setting("weft.eviction.policy"), "eviction policy")
         .text("recovery", open.ready().recovery(), "found at start")
         .count("chunksAtStart", open.ready().usage().chunks(), "chunks at start")
-        .count("chunks", end.usage().chunks(), "chunks at the end")
+        .count("chunks", usage.chunks(), "chunks at the end")
         .count("evictions", end.counters().getOrDefault(Metric.EVICTIONS, 0L), "evictions")
         .add(
             "capacityBytes",

@@ -56,6 +56,12 @@ final class Report {
     return this;
   }
 
+  /** Adds what only machines read, beside the sections. */
+  Report addToRoot(String key, Object value) {
+    root.put(key, value);
+    return this;
+  }
+
   Report count(String key, long count, String label) {
     return add(key, count, label, Figures.count(count));
   }

@@ -7,6 +7,7 @@ import io.weft.base.Deadline;
 import io.weft.base.Failed;
 import io.weft.base.Rejected;
 import io.weft.base.StatOutcome;
+import io.weft.base.Usage;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -63,6 +64,7 @@ final class StatCommand implements Callable<Integer> {
 
   private int ofStore(CommandLine command, OpenStore open) {
     StoreStatus status = OpenStore.await(open.store().status());
+    Usage usage = OpenStore.await(open.store().usage());
     Report report =
         new Report()
             .section("store", "store in " + status.directory())
@@ -74,20 +76,16 @@ final class StatCommand implements Callable<Integer> {
                 "O_DIRECT",
                 status.directIo() ? "yes" : "no: " + status.directIoDetail())
             .text("recovery", status.recovery(), "found at start")
-            .count("chunks", status.usage().chunks(), "chunks")
-            .bytes("chunkBytes", status.usage().chunkBytes(), "chunks on the device")
-            .bytes("usedBytes", status.usage().usedBytes(), "with snapshot and quarantine")
-            .addSilently("bySalt", status.usage().bySalt());
-    status
-        .usage()
+            .count("chunks", usage.chunks(), "chunks")
+            .bytes("chunkBytes", usage.chunkBytes(), "chunks on the device")
+            .bytes("usedBytes", usage.usedBytes(), "with snapshot and quarantine")
+            .addSilently("bySalt", usage.bySalt());
+    usage
         .bySalt()
         .forEach(
             (salt, bytes) ->
                 report.add(
-                    "bySalt",
-                    status.usage().bySalt(),
-                    "  salt '" + salt + "'",
-                    Figures.bytes(bytes)));
+                    "bySalt", usage.bySalt(), "  salt '" + salt + "'", Figures.bytes(bytes)));
     report.print(command.getOut(), directory.json());
     return ExitCodes.OK;
   }

@@ -1,6 +1,7 @@
 package io.weft.cli;
 
 import io.weft.api.StoreStatus;
+import io.weft.base.Usage;
 import io.weft.cli.trace.TraceCursor;
 import io.weft.cli.trace.TraceFormatException;
 import io.weft.cli.trace.TraceRecord;
@@ -88,8 +89,11 @@ final class TraceRun {
       try (TraceCursor cursor = source.open()) {
         took = replayer.run(cursor);
       }
-      StoreStatus end = OpenStore.await(open.store().status());
-      report = new ReplayReport(source, open, end, plan, fileBytes, replayer, took, disk.finish());
+      Usage usage = OpenStore.await(open.store().usage());
+      StoreStatus status = OpenStore.await(open.store().status());
+      report =
+          new ReplayReport(
+              source, open, status, usage, plan, fileBytes, replayer, took, disk.finish());
     }
     report.report().print(command.getOut(), options.json());
     return report.exitCode();

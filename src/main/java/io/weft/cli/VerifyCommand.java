@@ -148,12 +148,13 @@ final class VerifyCommand implements Callable<Integer> {
       rows.add(row);
       table.row(file.path(), words(file), file.detail());
     }
-    report.section("named", "").addSilently("files", rows);
+    report.addToRoot("named", rows);
     if (directory.json()) {
       report.print(command.getOut(), true);
     } else {
       report.print(command.getOut(), false);
       if (!counts.named.isEmpty()) {
+        command.getOut().println();
         table.print(command.getOut());
         if (counts.named.size() == NAMED_FILES) {
           command.getOut().println("(the first " + NAMED_FILES + ")");

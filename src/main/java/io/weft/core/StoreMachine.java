@@ -350,8 +350,16 @@ public final class StoreMachine {
    */
   private void retryAfterEviction(
       StoreRequest request, int salt, long physical, StoreOutcome otherwise) {
-    long victimsBytes = 0;
     long before = ledger.used(CapacityLedger.Category.RETIRED);
+    if (otherwise instanceof Rejected
+        && physical - ledger.headroom() > before + ledger.used(CapacityLedger.Category.CHUNKS)) {
+      // Giving up everything would not be enough: nothing is given up.
+      endWithoutWrite(request, salt, physical);
+      metrics.add(Metric.STORES_REJECTED);
+      request.answer(otherwise);
+      return;
+    }
+    long victimsBytes = 0;
     while (victimsBytes < physical) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
