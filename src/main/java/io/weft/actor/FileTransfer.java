@@ -41,8 +41,8 @@ final class FileTransfer extends DeviceTransfer {
     done =
         switch (order) {
           case Order.Remove remove -> {
-            var _ = medium.delete(remove.address());
-            yield Order.Result.Done.PLAIN;
+            long freed = medium.delete(remove.address()) ? remove.physicalBytes() : 0;
+            yield new Order.Result.Done(freed, ChunkMetadata.EMPTY);
           }
           case Order.Quarantine quarantine -> {
             var _ = medium.quarantine(quarantine.address());

@@ -48,6 +48,11 @@ final class Catalog {
   private final LongUnaryOperator physicalSize;
   private final Order.Door door;
   private final Map<Long, Retired> retired = new HashMap<>();
+
+  /** By entry, for those with readers: {@link #renames} after the last rename of its file. */
+  private final Map<Integer, Long> renamed = new HashMap<>();
+
+  private long renames;
   private long nextGeneration = 1;
   private long expiring;
 
@@ -130,6 +135,25 @@ final class Catalog {
   void changeExpiry(int entry, long expiresAtMillis) {
     expiring += (expiresAtMillis != 0 ? 1 : 0) - (index.expiresAtMillis(entry) != 0 ? 1 : 0);
     index.setExpiresAtMillis(entry, expiresAtMillis);
+  }
+
+  /** The chunk's file got another name. */
+  void renamed(int entry) {
+    renames++;
+    if (index.readers(entry) > 0) {
+      renamed.put(entry, renames);
+    }
+  }
+
+  /** How many files were renamed until now. */
+  long renames() {
+    return renames;
+  }
+
+  /** Whether the file of a chunk that is being read was renamed after so many renames. */
+  boolean renamedSince(int entry, long renamesBefore) {
+    Long last = renamed.get(entry);
+    return last != null && last > renamesBefore;
   }
 
   void addToPolicy(int entry) {
@@ -222,9 +246,19 @@ final class Catalog {
   void retireReplaced(int entry) {
     forgetInPolicy(entry);
     retireLocation(entry);
+    renamed.remove(entry);
     while (index.readers(entry) > 0) {
       index.decrementReaders(entry);
     }
+  }
+
+  /** A reader of the value that the entry names is done. */
+  void readerLeft(int entry) {
+    index.decrementReaders(entry);
+    if (index.readers(entry) == 0) {
+      renamed.remove(entry);
+    }
+    released(entry);
   }
 
   /** A reader of this generation is done; true where that generation was retired meanwhile. */
@@ -253,6 +287,15 @@ final class Catalog {
     return at;
   }
 
+  /** What is held beside the chunks, in words; empty where nothing is. */
+  String leftovers() {
+    long retiredBytes = ledger.used(CapacityLedger.Category.RETIRED);
+    return retired.isEmpty() && retiredBytes == 0 && renamed.isEmpty()
+        ? ""
+        : " %d retired with readers, %d bytes retired, %d renamed"
+            .formatted(retired.size(), retiredBytes, renamed.size());
+  }
+
   private void forgetInPolicy(int entry) {
     if (index.flag(entry, ChunkIndex.PARKED)) {
       index.clearFlag(entry, ChunkIndex.PARKED | ChunkIndex.TOUCHED_WHILE_PARKED);
@@ -275,6 +318,7 @@ final class Catalog {
   }
 
   private void drop(int entry) {
+    renamed.remove(entry);
     changeExpiry(entry, 0);
     index.remove(entry);
   }

@@ -45,13 +45,21 @@ public sealed interface Order {
     final int entry;
     final long length;
     final int attempt;
+    final long renamesBefore;
 
-    Read(LoadRequest request, ChunkAddress address, int entry, long length, int attempt) {
+    Read(
+        LoadRequest request,
+        ChunkAddress address,
+        int entry,
+        long length,
+        int attempt,
+        long renamesBefore) {
       this.request = request;
       this.address = address;
       this.entry = entry;
       this.length = length;
       this.attempt = attempt;
+      this.renamesBefore = renamesBefore;
     }
 
     public LoadRequest request() {
@@ -81,7 +89,8 @@ public sealed interface Order {
       implements Order {}
 
   /** Read the self-describing block for its metadata. */
-  record ReadBlock(ChunkAddress address, int entry, Consumer<StatOutcome> answer)
+  record ReadBlock(
+      ChunkAddress address, int entry, long renamesBefore, Consumer<StatOutcome> answer)
       implements Order {}
 
   /** How an order came back. */
@@ -89,7 +98,8 @@ public sealed interface Order {
     /**
      * Done.
      *
-     * @param detail what the order returns besides: bytes in quarantine; else 0
+     * @param detail what the order returns besides: of a {@link Quarantine} the bytes of all that
+     *     is in quarantine now, of a {@link Remove} the bytes that were freed; else 0
      * @param metadata of a block that was read
      */
     record Done(long detail, io.weft.base.ChunkMetadata metadata) implements Result {

@@ -145,8 +145,9 @@ public final class Recovery {
     int salt = catalog.index.salt(entry);
     catalog.ledger.release(CapacityLedger.Category.CHUNKS, before);
     catalog.ledger.charge(CapacityLedger.Category.CHUNKS, now);
-    catalog.salts.remove(salt, before);
+    // In this order: a salt without a chunk loses its number.
     catalog.salts.add(salt, now);
+    catalog.salts.remove(salt, before);
     catalog.sawGeneration(address.generation());
     catalog.describe(entry, address, length, hasMetadata);
   }

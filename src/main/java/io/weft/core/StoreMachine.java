@@ -23,8 +23,10 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.LongUnaryOperator;
 import java.util.function.Supplier;
@@ -49,8 +51,9 @@ import org.jspecify.annotations.Nullable;
  * them waits, first come first served.
  *
  * <p><b>Races.</b> A load whose file was gone because the chunk was replaced, deleted or given
- * another expiry in the meantime is looked up again. A chunk that fails verification is quarantined
- * only while the index still names that very generation.
+ * another expiry in the meantime is looked up again; while the file is being renamed nothing is
+ * concluded from its absence. A chunk that fails verification is quarantined only while the index
+ * still names that very generation.
  */
 public final class StoreMachine {
 
@@ -95,6 +98,13 @@ public final class StoreMachine {
   private final ArrayDeque<SpaceWaiter> spaceWaiters = new ArrayDeque<>();
   private long spaceWaitersBytes;
   private final ArrayDeque<Order.Remove> failedRemoves = new ArrayDeque<>();
+
+  /** The first is with the device: one at a time, so that each says what all of them take. */
+  private final ArrayDeque<Order.Quarantine> quarantines = new ArrayDeque<>();
+
+  /** Files that were there when the last sample of the space was taken. */
+  private final Set<Order.Remove> removesSinceSample = new HashSet<>();
+
   private long nextRemoveRetryNanos;
   private final ArrayDeque<LastTry> lastTries = new ArrayDeque<>();
   private long removesDone;
@@ -123,8 +133,9 @@ public final class StoreMachine {
     this.door =
         order -> {
           ordersOut++;
-          if (order instanceof Order.Remove) {
+          if (order instanceof Order.Remove remove) {
             removesAsked++;
+            removesSinceSample.add(remove);
           }
           door.submit(order);
         };
@@ -196,10 +207,7 @@ public final class StoreMachine {
     }
     if (!makeRoom(physical)) {
       endWithoutWrite(request, salt, physical);
-      reject(
-          request,
-          Rejected.Reason.FULL,
-          "every chunk that could make room is locked, pinned or in use");
+      rejectFull(request);
       return;
     }
     spaceWaiters.add(new SpaceWaiter(request, salt, physical));
@@ -229,8 +237,7 @@ public final class StoreMachine {
 
   /** Evicts until the bytes that are, or will be, free suffice for all that wait and this. */
   private boolean makeRoom(long physical) {
-    while (ledger.free() + ledger.used(CapacityLedger.Category.RETIRED)
-        < spaceWaitersBytes + physical) {
+    while (freeSoon() < spaceWaitersBytes + physical) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
         return false;
@@ -238,6 +245,11 @@ public final class StoreMachine {
       evict(victim);
     }
     return true;
+  }
+
+  /** What is free once everything that is being removed is gone. */
+  private long freeSoon() {
+    return ledger.free() + ledger.used(CapacityLedger.Category.RETIRED);
   }
 
   private void evict(int victim) {
@@ -295,7 +307,15 @@ public final class StoreMachine {
         continue;
       }
       if (ledger.free() < head.physicalBytes()) {
-        return;
+        // A last try or the snapshot may have taken what was on its way to be free.
+        if (makeRoom(0) || freeSoon() >= head.physicalBytes()) {
+          return;
+        }
+        spaceWaiters.removeFirst();
+        spaceWaitersBytes -= head.physicalBytes();
+        endWithoutWrite(head.request(), head.salt(), head.physicalBytes());
+        rejectFull(head.request());
+        continue;
       }
       spaceWaiters.removeFirst();
       spaceWaitersBytes -= head.physicalBytes();
@@ -330,12 +350,13 @@ public final class StoreMachine {
   }
 
   private void runLastTries() {
-    while (!lastTries.isEmpty() && lastTries.getFirst().whenDone() <= removesDone) {
+    while (!lastTries.isEmpty()
+        && (closedFor != null || lastTries.getFirst().whenDone() <= removesDone)) {
       LastTry next = lastTries.removeFirst();
       if (!next.request().abandoned()
           && closedFor == null
           && ledger.tryReserve(CapacityLedger.Category.STAGING, next.physicalBytes())) {
-        if (next.otherwise() instanceof Failed || ledger.mayStart(next.physicalBytes())) {
+        if (ledger.mayStart(next.physicalBytes())) {
           startWrite(next.request(), next.physicalBytes(), true);
           continue;
         }
@@ -377,6 +398,7 @@ public final class StoreMachine {
           metrics.add(Metric.NO_SPACE);
           if (!order.lastTry && !order.request.abandoned()) {
             retryAfterEviction(order.request, salt, order.physicalBytes, outcome);
+            admitSpaceWaiters();
             return;
           }
         }
@@ -421,6 +443,13 @@ public final class StoreMachine {
     order.request.answer(new StoreOutcome.Stored(order.address.generation(), order.physicalBytes));
   }
 
+  private void rejectFull(StoreRequest request) {
+    reject(
+        request,
+        Rejected.Reason.FULL,
+        "every chunk that could make room is locked, pinned or in use");
+  }
+
   private void reject(StoreRequest request, Rejected.Reason reason, String detail) {
     metrics.add(Metric.STORES_REJECTED);
     request.answer(new Rejected(reason, detail));
@@ -461,14 +490,15 @@ public final class StoreMachine {
       return;
     }
     catalog.index.incrementReaders(entry);
-    door.submit(new Order.Read(request, catalog.address(entry), entry, length, attempt));
+    door.submit(
+        new Order.Read(request, catalog.address(entry), entry, length, attempt, catalog.renames()));
   }
 
   private void read(Order.Read order, Order.Result result) {
     boolean current = !catalog.retiredReaderLeft(order.address.generation());
+    boolean names = current && names(order.entry, order.address, order.renamesBefore);
     if (current) {
-      catalog.index.decrementReaders(order.entry);
-      catalog.released(order.entry);
+      catalog.readerLeft(order.entry);
     }
     switch (result) {
       case Order.Result.Done _ -> {
@@ -485,7 +515,7 @@ public final class StoreMachine {
       case Order.Result.DeviceFailed failed -> {
         switch (failed.error().kind()) {
           case CORRUPT -> {
-            if (current && names(order.entry, order.address)) {
+            if (names) {
               quarantine(order.entry, String.valueOf(failed.error().getMessage()));
               miss(order.request, LoadOutcome.Miss.Why.CORRUPT);
             } else {
@@ -493,7 +523,7 @@ public final class StoreMachine {
             }
           }
           case NOT_FOUND -> {
-            if (current && names(order.entry, order.address)) {
+            if (names) {
               vanished(order.entry);
               miss(order.request, LoadOutcome.Miss.Why.ABSENT);
             } else {
@@ -528,11 +558,15 @@ public final class StoreMachine {
     request.answer(new LoadOutcome.Miss(why));
   }
 
-  /** Whether the entry still names exactly this file. */
-  private boolean names(int entry, ChunkAddress address) {
+  /**
+   * Whether the entry names exactly this file, and has done so ever since its reader came. To be
+   * asked before the reader has left.
+   */
+  private boolean names(int entry, ChunkAddress address, long renamesBefore) {
     return catalog.index.occupied(entry)
         && catalog.index.generation(entry) == address.generation()
-        && catalog.index.expiresAtMillis(entry) == address.expiresAtMillis();
+        && !catalog.index.flag(entry, Catalog.BUSY)
+        && !catalog.renamedSince(entry, renamesBefore);
   }
 
   private void quarantine(int entry, String detail) {
@@ -550,7 +584,10 @@ public final class StoreMachine {
     }
     ledger.move(CapacityLedger.Category.CHUNKS, CapacityLedger.Category.QUARANTINE, bytes);
     catalog.dropWithoutFile(entry);
-    door.submit(new Order.Quarantine(address, bytes));
+    quarantines.add(new Order.Quarantine(address, bytes));
+    if (quarantines.size() == 1) {
+      door.submit(quarantines.getFirst());
+    }
   }
 
   private void vanished(int entry) {
@@ -701,7 +738,7 @@ public final class StoreMachine {
       answer.accept(present(entry, io.weft.base.ChunkMetadata.EMPTY));
     } else if (!waitsForExpiryChange(key, () -> stat(key, answer))) {
       catalog.index.incrementReaders(entry);
-      door.submit(new Order.ReadBlock(catalog.address(entry), entry, answer));
+      door.submit(new Order.ReadBlock(catalog.address(entry), entry, catalog.renames(), answer));
     }
   }
 
@@ -718,21 +755,42 @@ public final class StoreMachine {
   }
 
   private void blockRead(Order.ReadBlock order, Order.Result result) {
+    int entry = order.entry();
     boolean current = !catalog.retiredReaderLeft(order.address().generation());
-    StatOutcome outcome =
-        switch (result) {
-          case Order.Result.Done done ->
-              current ? present(order.entry(), done.metadata()) : new StatOutcome.Absent();
-          case Order.Result.DeviceFailed failed ->
-              current ? Failed.device(failed.error()) : new StatOutcome.Absent();
-          case Order.Result.Cancelled cancelled -> cancelled(cancelled.why());
-          case Order.Result.Broken broken -> bug(broken.bug());
-        };
+    boolean names = current && names(entry, order.address(), order.renamesBefore());
     if (current) {
-      catalog.index.decrementReaders(order.entry());
-      catalog.released(order.entry());
+      catalog.readerLeft(entry);
     }
-    order.answer().accept(outcome);
+    switch (result) {
+      case Order.Result.Done done -> {
+        if (!current) {
+          stat(order.address().key(), order.answer());
+        } else if (expired(entry)) {
+          order.answer().accept(new StatOutcome.Absent());
+        } else {
+          order.answer().accept(present(entry, done.metadata()));
+        }
+      }
+      case Order.Result.DeviceFailed failed -> {
+        switch (failed.error().kind()) {
+          case NOT_FOUND, CORRUPT -> {
+            if (!names) {
+              stat(order.address().key(), order.answer());
+              return;
+            }
+            if (failed.error().kind() == DeviceException.Kind.NOT_FOUND) {
+              vanished(entry);
+            } else {
+              quarantine(entry, String.valueOf(failed.error().getMessage()));
+            }
+            order.answer().accept(new StatOutcome.Absent());
+          }
+          default -> order.answer().accept(Failed.device(failed.error()));
+        }
+      }
+      case Order.Result.Cancelled cancelled -> order.answer().accept(cancelled(cancelled.why()));
+      case Order.Result.Broken broken -> order.answer().accept(bug(broken.bug()));
+    }
   }
 
   /** Gives the chunk another expiry time, on the device first: it holds after a crash. */
@@ -770,6 +828,7 @@ public final class StoreMachine {
         switch (result) {
           case Order.Result.Done _ -> {
             catalog.changeExpiry(entry, order.expiresAtMillis());
+            catalog.renamed(entry);
             yield new ExpireOutcome.Changed();
           }
           case Order.Result.DeviceFailed failed -> Failed.device(failed.error());
@@ -887,9 +946,13 @@ public final class StoreMachine {
 
   private void removed(Order.Remove order, Order.Result result) {
     removesDone++;
-    if (result instanceof Order.Result.Done) {
+    // What was asked for before the sample may be in the sample already.
+    boolean notInSample = removesSinceSample.remove(order);
+    if (result instanceof Order.Result.Done done) {
       ledger.release(CapacityLedger.Category.RETIRED, order.physicalBytes());
-      ledger.freed(order.physicalBytes());
+      if (notInSample) {
+        ledger.freed(done.detail());
+      }
     } else {
       failedRemoves.add(order);
     }
@@ -898,14 +961,19 @@ public final class StoreMachine {
   }
 
   private void quarantined(Order.Quarantine order, Order.Result result) {
+    quarantines.removeFirst();
     if (result instanceof Order.Result.Done done) {
-      ledger.release(CapacityLedger.Category.QUARANTINE, order.physicalBytes() - done.detail());
+      long waiting = quarantines.stream().mapToLong(Order.Quarantine::physicalBytes).sum();
+      account(CapacityLedger.Category.QUARANTINE, done.detail() + waiting);
     } else {
       ledger.move(
           CapacityLedger.Category.QUARANTINE,
           CapacityLedger.Category.RETIRED,
           order.physicalBytes());
       failedRemoves.add(new Order.Remove(order.address(), order.physicalBytes()));
+    }
+    if (!quarantines.isEmpty()) {
+      door.submit(quarantines.getFirst());
     }
     admitSpaceWaiters();
   }
@@ -986,6 +1054,7 @@ public final class StoreMachine {
   /** What statvfs said just now. */
   public void spaceSampled(long usableBytes) {
     ledger.spaceSampled(usableBytes);
+    removesSinceSample.clear();
     admitSpaceWaiters();
   }
 
@@ -995,6 +1064,7 @@ public final class StoreMachine {
   public void close(Rejected.Reason reason, String detail) {
     closedFor = reason;
     closedDetail = detail;
+    runLastTries();
     admitSpaceWaiters();
   }
 
@@ -1004,9 +1074,21 @@ public final class StoreMachine {
     admitSpaceWaiters();
   }
 
-  /** Evicts until the usage is within the capacity, which may have been lowered. */
+  /** Evicts until the usage is within quotas and capacity, which may have been lowered. */
   long enforceCapacity() {
     long evicted = 0;
+    for (Salts.SaltUsage salt : catalog.salts.usage()) {
+      int number = catalog.salts.find(salt.salt());
+      while (salt.quotaBytes() != Salts.NO_QUOTA
+          && catalog.salts.usedBytes(number) > salt.quotaBytes()) {
+        int victim = catalog.takeVictim(number);
+        if (victim < 0) {
+          break;
+        }
+        evict(victim);
+        evicted++;
+      }
+    }
     while (ledger.used() - ledger.used(CapacityLedger.Category.RETIRED) > ledger.capacity()) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
@@ -1050,7 +1132,7 @@ public final class StoreMachine {
 
   /** Whether a snapshot of this size can ever have room, once what is being removed is gone. */
   public boolean snapshotMayFit(long bytes) {
-    return ledger.free() + ledger.used(CapacityLedger.Category.RETIRED) >= bytes;
+    return freeSoon() >= bytes;
   }
 
   /**
@@ -1068,6 +1150,26 @@ public final class StoreMachine {
   /** Whether no device order is out and nothing waits for one. */
   public boolean quiet() {
     return ordersOut == 0 && spaceWaiters.isEmpty() && lastTries.isEmpty();
+  }
+
+  /** What is held for work that is not done, in words; empty where all is at rest. */
+  String leftovers() {
+    StringBuilder left = new StringBuilder();
+    if (!flights.isEmpty()) {
+      left.append("flights of ").append(flights.keySet());
+    }
+    if (!spaceWaiters.isEmpty() || spaceWaitersBytes != 0) {
+      left.append(" %d wait for %d bytes".formatted(spaceWaiters.size(), spaceWaitersBytes));
+    }
+    if (!lastTries.isEmpty() || !failedRemoves.isEmpty() || ordersOut != 0) {
+      left.append(
+          " %d last tries, %d failed removes, %d orders out"
+              .formatted(lastTries.size(), failedRemoves.size(), ordersOut));
+    }
+    if (!quarantines.isEmpty()) {
+      left.append(" %d on the way to quarantine".formatted(quarantines.size()));
+    }
+    return left.append(catalog.leftovers()).toString();
   }
 
   // ---------------------------------------------------------------- small helpers
