@@ -99,7 +99,10 @@ final class EvictionGroups {
     return evict(group(salt));
   }
 
-  /** Takes the next victim of the whole store: of the order that holds the most chunks. */
+  /**
+   * Takes the next victim of the whole store: of the common order, and where that has none of the
+   * quota's order that holds the most chunks.
+   */
   int evictAny() {
     int entry = evict(common);
     if (entry >= 0 || bySalt.isEmpty()) {
