@@ -1111,6 +1111,12 @@ public final class StoreMachine {
     admitSpaceWaiters();
   }
 
+  /** Requests are taken again. */
+  public void open() {
+    closedFor = null;
+    admitSpaceWaiters();
+  }
+
   /** Evicts until the usage is within quotas and capacity, which may have been lowered. */
   long enforceCapacity() {
     long evicted = 0;

@@ -13,9 +13,9 @@ class EvictionGroupsTest {
   private static final int SALTS = 4;
 
   private static EvictionGroups groups() {
-    EvictionGroups groups = new EvictionGroups(() -> new LruPolicy(new PolicyContext(1_000)));
-    groups.isolate(2);
-    groups.isolate(3);
+    EvictionGroups groups = new EvictionGroups(LruPolicy::new, 1_000);
+    groups.isolate(2, 100);
+    groups.isolate(3, 100);
     return groups;
   }
 

@@ -3,6 +3,7 @@ package io.weft.core;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A transfer of a {@link PiecePlan} whose pieces do nothing. Notes what is done to it. */
@@ -12,6 +13,7 @@ public class FakeTransfer implements Transfer {
   public final class FakePiece implements Piece {
     public final PiecePlan.Step step;
     private final long bytes;
+    private final AtomicBoolean claimed = new AtomicBoolean();
     private volatile Throwable failure;
 
     FakePiece(PiecePlan.Step step, long bytes) {
@@ -21,6 +23,11 @@ public class FakeTransfer implements Transfer {
 
     public void fail(Throwable how) {
       failure = how;
+    }
+
+    @Override
+    public boolean claim() {
+      return claimed.compareAndSet(false, true);
     }
 
     @Override
