@@ -4,6 +4,8 @@ import io.weft.core.Transfer;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Every transfer between its offer and its end, and every piece that is with the workers. It makes
@@ -11,6 +13,8 @@ import java.util.concurrent.ConcurrentHashMap;
  * the stream held is brought to its end without it.
  */
 final class InFlightTransfers {
+  private static final Logger LOG = LoggerFactory.getLogger(InFlightTransfers.class);
+
   private final Set<Transfer> transfers = ConcurrentHashMap.newKeySet();
   private final Set<Transfer.Piece> withWorkers = ConcurrentHashMap.newKeySet();
   private final PieceRunner runner;
@@ -65,7 +69,8 @@ final class InFlightTransfers {
     List.copyOf(transfers).forEach(this::takeOver);
   }
 
-  private void takeOver(Transfer transfer) {
+  /** Gives one transfer up; nothing happens to one that is finished. */
+  void takeOver(Transfer transfer) {
     synchronized (transfer) {
       transfer.cancel(Transfer.Cancelled.RESTARTED);
       for (Transfer.Piece piece : List.copyOf(transfer.piecesOut())) {
@@ -92,10 +97,17 @@ final class InFlightTransfers {
   }
 
   private void drive(Transfer transfer) {
-    while (transfer.nextPieceBytes() >= 0) {
-      run(transfer.takePiece(), withoutStream);
+    boolean broken = false;
+    try {
+      while (transfer.nextPieceBytes() >= 0) {
+        run(transfer.takePiece(), withoutStream);
+      }
+    } catch (RuntimeException bug) {
+      // Its own undoing; the others come to their end all the same.
+      LOG.error("a transfer cannot be undone", bug);
+      broken = true;
     }
-    if (transfer.finished()) {
+    if (transfer.finished() || (broken && transfer.piecesOut().isEmpty())) {
       finish(transfer);
     }
   }

@@ -154,11 +154,6 @@ public final class Intake {
   /** Answers every accepted and every waiting request whose deadline has passed. */
   public void answerOverdue() {
     long now = ticker.nanoTime();
-    for (Admitted<?> request : accepted) {
-      if (request.deadline().passed(now) && request.fail(Failed.deadline())) {
-        metrics.add(Metric.DEADLINES);
-      }
-    }
     List<Runnable> late = new ArrayList<>();
     synchronized (lock) {
       for (Iterator<Waiter<?>> waiters = line.iterator(); waiters.hasNext(); ) {
@@ -171,6 +166,12 @@ public final class Intake {
       }
     }
     late.forEach(Runnable::run);
+    // After the line, so that the room goes to someone who is not late.
+    for (Admitted<?> request : accepted) {
+      if (request.deadline().passed(now) && request.fail(Failed.deadline())) {
+        metrics.add(Metric.DEADLINES);
+      }
+    }
     letIn();
   }
 

@@ -42,6 +42,7 @@ public final class Lanes {
   private final InFlightTransfers inFlight;
   private final UniqueKillSwitch abort;
   private final CompletionStage<Done> done;
+  private volatile boolean ended;
 
   private Lanes(
       List<BoundedSourceQueue<Transfer>> queues,
@@ -53,10 +54,9 @@ public final class Lanes {
     this.inFlight = inFlight;
     this.done =
         done.whenComplete(
-            (_, failure) -> {
-              if (failure != null) {
-                inFlight.takeOverAll();
-              }
+            (_, _) -> {
+              ended = true;
+              inFlight.takeOverAll();
             });
   }
 
@@ -117,6 +117,9 @@ public final class Lanes {
     if (!queues.get(transfer.lane().rank()).offer(transfer).isEnqueued()) {
       transfer.cancel(Transfer.Cancelled.RESTARTED);
       inFlight.finish(transfer);
+    } else if (ended) {
+      // The queue took it when nobody read the queue any more.
+      inFlight.takeOver(transfer);
     }
   }
 
