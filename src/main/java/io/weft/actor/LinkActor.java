@@ -67,13 +67,22 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   /**
    * @param blocking runs opening
    * @param probing runs probes, one thread of its own: it may get stuck
+   * @param opener opens the verified directory
    */
   record Surroundings(
       StoreSettings settings,
       io.weft.base.Ticker ticker,
       Executor blocking,
       Executor probing,
+      MediumOpener opener,
       Consumer<Report> supervisor) {}
+
+  /** Opens a medium: {@link FileLayout#open}, or what a test puts in its place. */
+  @FunctionalInterface
+  interface MediumOpener {
+    ChunkMedium open(FileLayoutSettings settings, io.weft.base.Ticker ticker)
+        throws DeviceException;
+  }
 
   private final Surroundings around;
   private final TimerScheduler<Command> timers;
@@ -192,13 +201,15 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
       }
       case MOUNT -> device = verifiedMount(directory, settings.expectedDevice());
     }
-    return FileLayout.open(
-        new FileLayoutSettings(
-            directory,
-            DirectIo.valueOf(settings.directIo().toUpperCase(Locale.ROOT)),
-            settings.durability(),
-            device),
-        around.ticker());
+    return around
+        .opener()
+        .open(
+            new FileLayoutSettings(
+                directory,
+                DirectIo.valueOf(settings.directIo().toUpperCase(Locale.ROOT)),
+                settings.durability(),
+                device),
+            around.ticker());
   }
 
   /** The number of the device that is mounted at the directory, where it is the expected one. */

@@ -14,6 +14,7 @@ import io.weft.base.Ticker;
 import io.weft.core.LaneScheduler;
 import io.weft.core.LinkState;
 import io.weft.device.ChunkMedium;
+import io.weft.device.FileLayout;
 import io.weft.stream.Lanes;
 import io.weft.stream.Replies;
 import java.time.Duration;
@@ -126,17 +127,28 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   /** The behaviour of a store: spawn it, and send it {@link StoreProtocol.Command}s. */
   public static Behavior<StoreProtocol.Command> create(
       StoreSettings settings, SaltRule saltRule, Ticker ticker) {
+    return create(settings, saltRule, ticker, FileLayout::open);
+  }
+
+  /**
+   * @param opener opens the medium: the seam for tests with a faulty device
+   */
+  static Behavior<StoreProtocol.Command> create(
+      StoreSettings settings, SaltRule saltRule, Ticker ticker, LinkActor.MediumOpener opener) {
     return Behaviors.<Object>setup(
             context ->
                 Behaviors.withTimers(
                     timers ->
                         new StoreSupervisor(
-                            context, timers, new Shared(settings, saltRule, ticker))))
+                            context, timers, new Shared(settings, saltRule, ticker), opener)))
         .narrow();
   }
 
   private StoreSupervisor(
-      ActorContext<Object> context, TimerScheduler<Object> timers, Shared shared) {
+      ActorContext<Object> context,
+      TimerScheduler<Object> timers,
+      Shared shared,
+      LinkActor.MediumOpener opener) {
     super(context);
     context.setLoggerName(StoreSupervisor.class);
     this.timers = timers;
@@ -169,6 +181,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                     shared.ticker,
                     blocking,
                     probing,
+                    opener,
                     report -> self.tell(new LinkSays(report)))),
             "link",
             DispatcherSelector.fromConfig("weft.dispatcher"));
