@@ -102,6 +102,57 @@ weft_build() {
   WEFT_JAR="$(weft_jar)"
 }
 
+# Compiles the tests if they are older than what they are made from; leaves their class path, without the
+# build's own folders, in test-classpath. Needs weft_find_jdk.
+weft_build_tests() {
+  local begun="$EPOCHSECONDS" log
+  mkdir -p "$WEFT_BUILD"
+  if ! weft_tests_are_built; then
+    echo "compiling the tests ..." >&2
+    log="$(mktemp)"
+    if ! weft_maven -q test-compile >"$log" 2>&1; then
+      cat "$log" >&2
+      rm -f "$log"
+      weft_die "The build failed."
+    fi
+    rm -f "$log"
+    weft_tests_built "$begun"
+  fi
+}
+
+# Notes that the tests are built from what was there at that time, in seconds.
+weft_tests_built() {
+  touch -d "@$1" "$WEFT_BUILD/.tests-built"
+}
+
+weft_tests_are_built() {
+  local stamp="$WEFT_BUILD/.tests-built"
+  [[ -f "$stamp" && -f "$WEFT_BUILD/test-classpath" && -d "$WEFT_BUILD/test-classes" ]] &&
+    [[ -z "$(find "$WEFT_HOME/pom.xml" "$WEFT_HOME/src" -newer "$stamp" -print -quit)" ]]
+}
+
+# "passed failed skipped" over the test reports in a folder.
+weft_count_tests() {
+  local reports=("$1"/TEST-*.xml)
+  if [[ ! -e "${reports[0]}" ]]; then
+    echo "0 0 0"
+    return
+  fi
+  awk '
+    function attribute(name) {
+      return match($0, " " name "=\"[0-9]+\"") ? substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4) : 0
+    }
+    /<testsuite / { reading = 1 }
+    reading {
+      tests += attribute("tests")
+      failed += attribute("failures") + attribute("errors")
+      skipped += attribute("skipped")
+      if (/>/) reading = 0
+    }
+    END { print tests - failed - skipped, failed + 0, skipped + 0 }
+  ' "${reports[@]}"
+}
+
 # The newest jar, should an older version's still lie beside it.
 weft_jar() {
   local jar newest=

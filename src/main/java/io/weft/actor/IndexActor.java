@@ -63,6 +63,18 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private static final Duration TICK = Duration.ofMillis(100);
   private static final Duration USAGE_INTERVAL = Duration.ofSeconds(1);
 
+  private static final Order.Result LOST_MEANWHILE =
+      new Order.Result.DeviceFailed(
+          new DeviceException(
+              DeviceException.Kind.CLOSED,
+              "finish",
+              "an operation",
+              -1,
+              -1,
+              0,
+              "the device was lost meanwhile",
+              null));
+
   /** What the actor takes. */
   sealed interface Command {}
 
@@ -136,7 +148,11 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
 
   record TellUsage(Admitted<Usage> admitted) implements Question {}
 
-  private record OrderDone(Order order, Order.Result result) implements Command {}
+  /**
+   * @param medium what it ran on
+   */
+  private record OrderDone(ChunkMedium medium, Order order, Order.Result result)
+      implements Command {}
 
   /** Entries of the snapshot; the permit is given back when they are in. */
   record SnapshotEntries(List<SnapshotStore.SnapshotEntry> entries, Semaphore permits)
@@ -150,10 +166,12 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   /**
    * All that is on the device was said.
    *
+   * @param run which reading of the device this ends
    * @param otherBytes bytes of the store's other files by category
    * @param usableBytes what the filesystem has free
    */
   record RecoveryDone(
+      int run,
       long nextGeneration,
       long generationsSkipped,
       Map<CapacityLedger.Category, Long> otherBytes,
@@ -163,13 +181,26 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   /**
    * @param usableBytes -1 where the filesystem did not answer
    */
-  private record SpaceSampled(long usableBytes) implements Command {}
+  private record SpaceSampled(ChunkMedium medium, long usableBytes) implements Command {}
 
   /** The store goes on with another device queue; the present one has ended. */
   record UseLanes(Lanes lanes) implements Command {}
 
   /** Requests are rejected from now on. */
   record Close(Rejected.Reason reason, String detail) implements Command {}
+
+  /** The device is to be spared: requests end without it until {@link Resume}. */
+  record Spare(Rejected why) implements Command {}
+
+  /** The device is fine again, and is the same as before. */
+  record Resume() implements Command {}
+
+  /**
+   * The device was away and is back: the index is checked against it before it serves again.
+   *
+   * @param run what its {@link RecoveryDone} will say
+   */
+  record Revalidate(int run, ChunkMedium medium, Lanes lanes) implements Command {}
 
   /** Writes the index down. */
   record WriteSnapshot(boolean clean, ReplyTo<? super SnapshotWritten> replyTo)
@@ -185,7 +216,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   /**
    * @param bytes what the snapshot takes now; -1 where that could not be found out
    */
-  private record SnapshotAccounted(long bytes) implements Command {}
+  private record SnapshotAccounted(ChunkMedium medium, long bytes) implements Command {}
 
   private record Tick() implements Command {}
 
@@ -198,6 +229,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   /**
    * What the actor works with.
    *
+   * @param run what the {@link RecoveryDone} of its rebuilding will say
    * @param blocking runs what blocks: writing the snapshot
    * @param probing runs questions to the filesystem
    * @param usage where the last usage is left for whoever reports it
@@ -207,6 +239,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       SaltRule saltRule,
       ChunkMedium medium,
       Lanes lanes,
+      int run,
       EventHub events,
       Metrics metrics,
       Ticker ticker,
@@ -217,8 +250,14 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
 
   private final Surroundings around;
   private final StoreMachine machine;
-  private final BiConsumer<Order, Order.Result> report;
+  private BiConsumer<Order, Order.Result> report;
+  private ChunkMedium medium;
   private Lanes lanes;
+  private int run;
+
+  /** The device is away or in doubt: nothing is begun on it. */
+  private boolean sparing;
+
   private @Nullable Recovery recovery;
   private final ArrayDeque<Request> waiting = new ArrayDeque<>();
   private @Nullable SnapshotWriting snapshot;
@@ -238,6 +277,9 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     context.setLoggerName(IndexActor.class);
     this.around = around;
     this.lanes = around.lanes();
+    this.medium = around.medium();
+    this.run = around.run();
+    this.report = reporting(medium);
     StoreSettings settings = around.settings();
     this.machine =
         new StoreMachine(
@@ -248,14 +290,12 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
                 settings.quotaBytes()),
             policyContext -> Policies.create(settings.evictionPolicy(), policyContext),
             around.saltRule(),
-            around.medium()::physicalBytes,
+            length -> medium.physicalBytes(length),
             this::submit,
             around.events(),
             around.metrics(),
             around.ticker());
     this.recovery = new Recovery(machine);
-    ActorRef<Command> self = context.getSelf();
-    this.report = (order, result) -> self.tell(new OrderDone(order, result));
     scheduleSnapshot();
     timers.startTimerWithFixedDelay(new Tick(), TICK);
   }
@@ -278,21 +318,39 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
         }
       }
       case OrderDone done -> {
-        machine.completed(done.order(), done.result());
+        machine.completed(
+            done.order(), done.medium().equals(medium) ? done.result() : tooLate(done));
         continueSnapshot();
       }
       case SnapshotEntries entries -> onSnapshotEntries(entries);
       case Found found -> onFound(found);
       case TrustSnapshot _ -> recovering().trustSnapshot();
-      case RecoveryDone done -> onRecoveryDone(done);
-      case SpaceSampled sample -> onSpaceSampled(sample.usableBytes());
+      case RecoveryDone done -> {
+        if (done.run() == run) {
+          onRecoveryDone(done);
+        }
+      }
+      case SpaceSampled sample -> {
+        if (sample.medium().equals(medium)) {
+          onSpaceSampled(sample.usableBytes());
+        }
+      }
       case UseLanes use -> lanes = use.lanes();
-      case Close close -> machine.close(close.reason(), close.detail());
+      case Close close -> machine.close(new Rejected(close.reason(), close.detail()), false);
+      case Spare spare -> {
+        sparing = true;
+        machine.close(
+            spare.why(), around.settings().link().whenDown() == StoreSettings.WhenDown.MISS);
+      }
+      case Resume _ -> resume();
+      case Revalidate revalidate -> onRevalidate(revalidate);
       case WriteSnapshot write -> onWriteSnapshot(write);
       case SnapshotStepDone step -> onSnapshotStepDone(step);
       case SnapshotAccounted accounted -> {
         snapshot = null;
-        machine.snapshotWritten(accounted.bytes());
+        if (accounted.medium().equals(medium)) {
+          machine.snapshotWritten(accounted.bytes());
+        }
         continueSnapshot();
       }
       case Tick _ -> onTick();
@@ -380,12 +438,12 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
               new StoreTransfer(
                   write,
                   (StoreJob) write.request(),
-                  around.medium(),
+                  medium,
                   plan(write.request().length(), io),
                   report);
           case Order.Read read ->
               new LoadTransfer(
-                  read, (LoadJob) read.request(), around.medium(), plan(read.length(), io), report);
+                  read, (LoadJob) read.request(), medium, plan(read.length(), io), report);
           case Order.Remove _ -> file(order, Lane.DELETE);
           case Order.Quarantine _ -> file(order, Lane.DELETE);
           case Order.ChangeExpiry _ -> file(order, Lane.LOAD);
@@ -397,7 +455,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     return new FileTransfer(
         order,
         lane,
-        around.medium(),
+        medium,
         Deadline.in(Duration.ofDays(365), around.ticker()).nanos(),
         around.settings().quarantineBytes(),
         report);
@@ -405,6 +463,37 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
 
   private static PiecePlan plan(long length, StoreSettings.Io io) {
     return new PiecePlan(length, io.pieceBytes(), io.piecesPerChunk());
+  }
+
+  private BiConsumer<Order, Order.Result> reporting(ChunkMedium on) {
+    ActorRef<Command> self = getContext().getSelf();
+    return (order, result) -> self.tell(new OrderDone(on, order, result));
+  }
+
+  /** What the kernel finished on a medium that is gone says nothing of the present one. */
+  private static Order.Result tooLate(OrderDone done) {
+    return switch (done.result()) {
+      case Order.Result.Done _ -> LOST_MEANWHILE;
+      case Order.Result.DeviceFailed _ -> LOST_MEANWHILE;
+      case Order.Result.Cancelled cancelled -> cancelled;
+      case Order.Result.Broken broken -> broken;
+    };
+  }
+
+  // ---------------------------------------------------------------- the device away and back
+
+  private void resume() {
+    sparing = false;
+    machine.open();
+  }
+
+  private void onRevalidate(Revalidate revalidate) {
+    medium = revalidate.medium();
+    lanes = revalidate.lanes();
+    report = reporting(medium);
+    run = revalidate.run();
+    samplingSpace = false;
+    recovery = Recovery.revalidating(machine);
   }
 
   // ---------------------------------------------------------------- recovery
@@ -431,8 +520,12 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   }
 
   private void onFound(Found found) {
-    for (FoundChunk chunk : found.chunks()) {
-      recovering().found(chunk.address(), chunk.payloadLength(), chunk.hasMetadata());
+    Recovery running = recovery;
+    // A scan of a device that was lost meanwhile may still hand over what it had found.
+    if (running != null) {
+      for (FoundChunk chunk : found.chunks()) {
+        running.found(chunk.address(), chunk.payloadLength(), chunk.hasMetadata());
+      }
     }
     found.permits().release();
   }
@@ -445,6 +538,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     machine.spaceSampled(done.usableBytes());
     Recovery.Report rebuilt = finishing.finish();
     recovery = null;
+    resume();
     publishUsage();
     around.ready().accept(new Ready(rebuilt, getContext().getSelf()));
     Request request;
@@ -458,6 +552,9 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private void onTick() {
     if (recovery != null) {
       waiting.removeIf(IndexActor::endedWaiting);
+      return;
+    }
+    if (sparing) {
       return;
     }
     step();
@@ -481,6 +578,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     }
     samplingSpace = true;
     machine.spaceSamplingStarts();
+    ChunkMedium sampled = medium;
     ActorRef<Command> self = getContext().getSelf();
     around
         .probing()
@@ -488,11 +586,11 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
             () -> {
               long usable = -1;
               try {
-                usable = around.medium().space().usableBytes();
+                usable = sampled.space().usableBytes();
               } catch (DeviceException | RuntimeException _) {
                 // The health probe will say what is wrong.
               }
-              self.tell(new SpaceSampled(usable));
+              self.tell(new SpaceSampled(sampled, usable));
             });
   }
 
@@ -560,7 +658,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     if (request.clean() && !machine.quiet()) {
       return;
     }
-    long bytes = around.medium().snapshots().estimateBytes(machine.chunks(), machine.keyBytes());
+    long bytes = medium.snapshots().estimateBytes(machine.chunks(), machine.keyBytes());
     if (!machine.reserveSnapshot(bytes)) {
       if (!machine.snapshotMayFit(bytes)) {
         snapshotWaiting = null;
@@ -578,7 +676,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     snapshot = writing;
     blocking(
         () -> {
-          writing.writer = around.medium().snapshots().begin();
+          writing.writer = medium.snapshots().begin();
         });
   }
 
@@ -632,6 +730,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       getContext().getLog().warn("the index could not be written down: {}", problem);
     }
     SnapshotStore.Writer writer = writing.writer;
+    ChunkMedium written = medium;
     ActorRef<Command> self = getContext().getSelf();
     around
         .blocking()
@@ -642,11 +741,11 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
               }
               long bytes;
               try {
-                bytes = around.medium().snapshots().physicalBytes();
+                bytes = written.snapshots().physicalBytes();
               } catch (DeviceException unknown) {
                 bytes = -1;
               }
-              self.tell(new SnapshotAccounted(bytes));
+              self.tell(new SnapshotAccounted(written, bytes));
               writing
                   .request
                   .replyTo()

@@ -9,7 +9,6 @@ import io.weft.core.Transfer;
 import io.weft.stream.PieceRunner;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Consumer;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.PostStop;
@@ -30,8 +29,9 @@ import org.apache.pekko.actor.typed.javadsl.TimerScheduler;
  * the stuck piece goes along.
  *
  * <p>The lanes hear of a piece's end from the thread itself, so that no state of this actor stands
- * between a piece and its end; a restart of the actor loses nothing. So many device errors in a row
- * are reported to the link, which decides about the device.
+ * between a piece and its end; a restart of the actor loses nothing. After so many device errors in
+ * a row the worker goes on with a fresh thread and buffers, and the link, which decides about the
+ * device, is told.
  */
 final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
 
@@ -50,14 +50,20 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
    * What the workers of a store work with.
    *
    * @param stuckThreads threads that the kernel does not give back now
-   * @param deviceTrouble told of a streak of device errors
    */
   record Surroundings(
       StoreSettings.Io settings,
       Metrics metrics,
       Ticker ticker,
       AtomicInteger stuckThreads,
-      Consumer<DeviceException> deviceTrouble) {}
+      Trouble trouble) {}
+
+  /** Hears of what puts the device in doubt. */
+  interface Trouble {
+    void errorStreak(String lastError);
+
+    void stuck(String operation);
+  }
 
   private final Surroundings around;
   private final String name;
@@ -129,7 +135,10 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
           getContext().getLog().warn("{}: {}", name, error.getMessage());
           if (++errorsInARow >= around.settings().errorsBeforeProbe()) {
             errorsInARow = 0;
-            around.deviceTrouble().accept(error);
+            around.metrics().add(Metric.WORKER_RESTARTS);
+            thread.end();
+            thread = startThread();
+            around.trouble().errorStreak(String.valueOf(error.getMessage()));
           }
         }
       }
@@ -152,6 +161,11 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
             "{}: an operation has been in the kernel for {} s, going on with another thread",
             name,
             Duration.ofNanos(busyNanos).toSeconds());
+    around
+        .trouble()
+        .stuck(
+            "an operation of %s has been in the kernel for %d s"
+                .formatted(name, Duration.ofNanos(busyNanos).toSeconds()));
     IoThread stuck = thread;
     thread = startThread();
     IoThread.Job waiting;

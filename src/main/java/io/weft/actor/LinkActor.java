@@ -2,17 +2,28 @@ package io.weft.actor;
 
 import io.weft.base.DeviceException;
 import io.weft.base.StoreSettings;
+import io.weft.base.Ticker;
+import io.weft.core.Backoff;
 import io.weft.core.LinkState;
 import io.weft.device.ChunkMedium;
 import io.weft.device.DirectIo;
-import io.weft.device.FileLayout;
 import io.weft.device.FileLayoutSettings;
+import io.weft.fabric.Attachment;
+import io.weft.fabric.FabricControl;
+import io.weft.fabric.FabricException;
 import io.weft.fabric.MountTable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
+import java.util.Random;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
@@ -24,9 +35,10 @@ import org.apache.pekko.actor.typed.javadsl.TimerScheduler;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The connection-lifecycle actor: carries out the effects of {@link LinkState}. It verifies and
- * opens the directory of the store, probes the device while it is open, and closes it at the end.
- * What blocks runs on threads of its own.
+ * The connection-lifecycle actor: carries out the effects of {@link LinkState}. It attaches the
+ * device (connect, mount, verify, open), probes it and looks at its paths while it is open, takes
+ * it down and up again when it is lost, and takes it down for good at the end. What blocks runs on
+ * threads of its own; none of them is ever waited for here.
  */
 final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
@@ -35,62 +47,105 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   private record Start() implements Command {}
 
+  private record Connected(FabricControl.BlockDevice device) implements Command {}
+
+  private record ConnectFailed(String reason) implements Command {}
+
   private record Opened(ChunkMedium medium) implements Command {}
 
   private record OpenFailed(String reason) implements Command {}
 
   private record ProbeNow() implements Command {}
 
-  /** The workers have met so many errors in a row. */
-  record DeviceTrouble(String reason) implements Command {}
+  /** A worker has met so many errors in a row. */
+  record ErrorStreak(String reason) implements Command {}
 
-  private record Probed(@Nullable Throwable failure) implements Command {}
+  /** A worker's thread does not come back from the kernel. */
+  record Stuck(String reason) implements Command {}
+
+  /** The device could not be read to build the index from: it is to be attached anew. */
+  record Reattach(String reason) implements Command {}
+
+  private record Probed(ChunkMedium medium, @Nullable Throwable failure) implements Command {}
 
   private record ProbeOverdue() implements Command {}
 
-  /** Close the device; {@code done} runs when it is. */
+  private record Looked(Attachment.@Nullable Health health, String trouble) implements Command {}
+
+  private record PathsTried() implements Command {}
+
+  /** Take the device down for good; {@code done} runs when it is. */
   record Drain(Runnable done) implements Command {}
 
-  private record Closed() implements Command {}
+  /**
+   * @param trouble what could not be undone; empty where all was
+   */
+  private record Closed(String trouble) implements Command {}
+
+  private record Ended(String trouble) implements Command {}
 
   /** What the supervisor hears. */
   sealed interface Report {
-    /** The device is open and verified. */
+    /** The device is open and verified: a new medium. */
     record Up(ChunkMedium medium) implements Report {}
 
-    /** It could not be opened; where {@code retrying}, it is tried again. */
-    record NotOpened(String reason, boolean retrying) implements Report {}
+    /** The device is in doubt: it is to be spared until {@link Resumed} or {@link Lost}. */
+    record InDoubt(String reason) implements Report {}
+
+    /** The device answers again. */
+    record Resumed() implements Report {}
+
+    /** The device is taken down: its medium takes nothing any more. */
+    record Lost(String reason) implements Report {}
+
+    /** It could not be attached; where {@code retrying}, it is tried again. */
+    record NotAttached(String reason, boolean retrying) implements Report {}
 
     record Changed(LinkState.State from, LinkState.State to, String why) implements Report {}
+
+    /** How many paths there are, in words. */
+    record Paths(String words) implements Report {}
+  }
+
+  /** Opens a medium: {@code FileLayout::open}, or what a test puts in its place. */
+  @FunctionalInterface
+  interface MediumOpener {
+    ChunkMedium open(FileLayoutSettings settings, Ticker ticker) throws DeviceException;
   }
 
   /**
-   * @param blocking runs opening
-   * @param probing runs probes, one thread of its own: it may get stuck
-   * @param opener opens the verified directory
+   * @param attachment the way to the device; null in the modes that have none
+   * @param attaching runs what connects, mounts, opens and closes; may get stuck
+   * @param probing runs probes of the device; may get stuck
+   * @param looking looks at the state of the paths, which is the kernel's memory
    */
   record Surroundings(
       StoreSettings settings,
-      io.weft.base.Ticker ticker,
-      Executor blocking,
-      Executor probing,
+      Ticker ticker,
+      @Nullable Attachment attachment,
       MediumOpener opener,
+      Executor attaching,
+      Executor probing,
+      Executor looking,
       Consumer<Report> supervisor) {}
 
-  /** Opens a medium: {@link FileLayout#open}, or what a test puts in its place. */
-  @FunctionalInterface
-  interface MediumOpener {
-    ChunkMedium open(FileLayoutSettings settings, io.weft.base.Ticker ticker)
-        throws DeviceException;
-  }
-
   private final Surroundings around;
+  private final StoreSettings.Link settings;
   private final TimerScheduler<Command> timers;
-  private final LinkState state = new LinkState();
+  private final LinkState state;
+  private final Backoff attempts;
+  private final Backoff pathAttempts;
+  private FabricControl.@Nullable BlockDevice device;
   private @Nullable ChunkMedium medium;
-  private @Nullable Runnable drained;
-  private boolean opening;
+  private final List<Runnable> drained = new ArrayList<>();
+  private boolean ended;
+  private boolean wasUp;
   private boolean probing;
+  private boolean looking;
+  private boolean tryingPaths;
+  private long nextPathTryNanos;
+  private String lastReason = "";
+  private String lastPaths = "";
 
   static Behavior<Command> create(Surroundings around) {
     return Behaviors.setup(
@@ -107,7 +162,14 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     super(context);
     context.setLoggerName(LinkActor.class);
     this.around = around;
+    this.settings = around.settings().link();
     this.timers = timers;
+    this.state =
+        new LinkState(
+            around.attachment() != null, settings.failedProbesMax(), settings.errorStreaksMax());
+    long seed = around.ticker().nanoTime();
+    this.attempts = new Backoff(settings.retryMin(), settings.retryMax(), new Random(seed));
+    this.pathAttempts = new Backoff(settings.retryMin(), settings.retryMax(), new Random(~seed));
   }
 
   @Override
@@ -118,34 +180,45 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   private Behavior<Command> onCommand(Command command) {
     switch (command) {
       case Start _ -> take(LinkState.Event.START, "starting");
-      case Opened opened -> onOpened(opened);
-      case OpenFailed failed -> onOpenFailed(failed);
-      case ProbeNow _ -> probe();
-      case DeviceTrouble trouble -> {
-        take(LinkState.Event.PROBE_FAILED, trouble.reason());
-        probe();
+      case Connected connected -> {
+        device = connected.device();
+        take(LinkState.Event.CONNECTED, "connected");
       }
+      case ConnectFailed failed -> take(LinkState.Event.CONNECT_FAILED, failed.reason());
+      case Opened opened -> {
+        medium = opened.medium();
+        // One that is still under way is of an earlier medium.
+        probing = false;
+        take(LinkState.Event.OPENED, "opened");
+      }
+      case OpenFailed failed -> take(LinkState.Event.OPEN_FAILED, failed.reason());
+      case ProbeNow _ -> {
+        probe();
+        look();
+      }
+      case ErrorStreak streak -> take(LinkState.Event.ERROR_STREAK, streak.reason());
+      case Stuck stuck -> take(LinkState.Event.UNRESPONSIVE, stuck.reason());
+      case Reattach again -> take(LinkState.Event.UNUSABLE, again.reason());
       case Probed probed -> onProbed(probed);
       case ProbeOverdue _ -> {
         if (probing) {
-          take(LinkState.Event.PROBE_FAILED, "the probe got no answer in time");
+          take(LinkState.Event.UNRESPONSIVE, "a probe got no answer in time");
         }
       }
+      case Looked looked -> onLooked(looked);
+      case PathsTried _ -> tryingPaths = false;
       case Drain drain -> {
-        drained = drain.done();
-        timers.cancelAll();
-        if (state.state() == LinkState.State.DRAINING) {
-          break;
+        if (ended) {
+          drain.done().run();
         }
-        take(LinkState.Event.DRAIN, "shutting down");
+        drained.add(drain.done());
+        take(LinkState.Event.SHUTDOWN, "shutting down");
       }
-      case Closed _ -> {
+      case Ended ended -> onEnded(ended.trouble());
+      case Closed closed -> {
+        warn(closed.trouble());
         medium = null;
-        take(LinkState.Event.CLOSED, "closed");
-        Runnable done = drained;
-        if (done != null) {
-          done.run();
-        }
+        take(LinkState.Event.CLOSED, lastReason);
       }
     }
     return this;
@@ -158,57 +231,74 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
       around.supervisor().accept(new Report.Changed(before, state.state(), why));
     }
     switch (effect) {
+      case CONNECT -> connect();
       case OPEN -> open();
-      case RETRY_LATER -> {
-        boolean retrying = around.settings().mode() == StoreSettings.Mode.MOUNT;
-        around.supervisor().accept(new Report.NotOpened(why, retrying));
-        if (retrying) {
-          timers.startSingleTimer(new Start(), around.settings().link().openRetry());
-        }
+      case RETRY_LATER -> retryLater(event, why);
+      case SERVE -> serve();
+      case SPARE -> {
+        around.supervisor().accept(new Report.InDoubt(why));
+        probe();
       }
-      case CLOSE -> close();
-      case ANNOUNCE_UP -> announceUp();
+      case RESUME -> around.supervisor().accept(new Report.Resumed());
+      case CLOSE -> {
+        lastReason = why;
+        if (!state.ending()) {
+          around.supervisor().accept(new Report.Lost(why));
+        }
+        close();
+      }
+      case END -> end();
       case NONE -> {}
     }
   }
 
-  // ---------------------------------------------------------------- opening
-
-  private void open() {
-    opening = true;
-    ActorRef<Command> self = getContext().getSelf();
-    around
-        .blocking()
-        .execute(
-            () -> {
-              try {
-                self.tell(new Opened(openMedium()));
-              } catch (DeviceException | IOException | RuntimeException | Error failed) {
-                self.tell(new OpenFailed(String.valueOf(failed.getMessage())));
-              }
-            });
+  /** Whether somebody may mend what is wrong while this waits: a plain directory is as it is. */
+  private void retryLater(LinkState.Event event, String why) {
+    boolean retrying = wasUp || around.settings().mode() != StoreSettings.Mode.DIRECTORY;
+    if (event != LinkState.Event.CLOSED) {
+      around.supervisor().accept(new Report.NotAttached(why, retrying));
+    }
+    if (retrying) {
+      timers.startSingleTimer(new Start(), attempts.next());
+    }
   }
 
-  private ChunkMedium openMedium() throws DeviceException, IOException {
-    StoreSettings settings = around.settings();
-    Path directory = settings.directory().toAbsolutePath().normalize();
-    String device = "";
-    switch (settings.mode()) {
+  // ---------------------------------------------------------------- up
+
+  private void connect() {
+    Attachment attachment = Objects.requireNonNull(around.attachment());
+    attaching(
+        () -> new Connected(attachment.connect()), failed -> new ConnectFailed(reason(failed)));
+  }
+
+  private void open() {
+    FabricControl.BlockDevice found = device;
+    attaching(() -> new Opened(openMedium(found)), failed -> new OpenFailed(reason(failed)));
+  }
+
+  private ChunkMedium openMedium(FabricControl.@Nullable BlockDevice found)
+      throws DeviceException, IOException, FabricException {
+    StoreSettings store = around.settings();
+    Path directory = store.directory().toAbsolutePath().normalize();
+    String number = "";
+    switch (store.mode()) {
       case DIRECTORY -> {
-        if (settings.createDirectory() && Files.notExists(directory)) {
+        if (store.createDirectory() && Files.notExists(directory)) {
           Files.createDirectories(directory);
         }
       }
-      case MOUNT -> device = verifiedMount(directory, settings.expectedDevice());
+      case MOUNT -> number = verifiedMount(directory, store.expectedDevice());
+      case NVMEOF ->
+          number = Objects.requireNonNull(around.attachment()).mount(Objects.requireNonNull(found));
     }
     return around
         .opener()
         .open(
             new FileLayoutSettings(
                 directory,
-                DirectIo.valueOf(settings.directIo().toUpperCase(Locale.ROOT)),
-                settings.durability(),
-                device),
+                DirectIo.valueOf(store.directIo().toUpperCase(Locale.ROOT)),
+                store.durability(),
+                number),
             around.ticker());
   }
 
@@ -232,30 +322,49 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     return mount.deviceNumber();
   }
 
-  private void onOpened(Opened opened) {
-    opening = false;
-    medium = opened.medium();
-    take(LinkState.Event.OPENED, "opened");
-    if (state.state() == LinkState.State.DRAINING) {
-      close();
-    }
+  private void serve() {
+    wasUp = true;
+    attempts.reset();
+    around.supervisor().accept(new Report.Up(Objects.requireNonNull(medium)));
+    timers.startTimerWithFixedDelay(new ProbeNow(), settings.probeInterval());
+    look();
   }
 
-  private void announceUp() {
-    around.supervisor().accept(new Report.Up(java.util.Objects.requireNonNull(medium)));
-    timers.startTimerWithFixedDelay(new ProbeNow(), around.settings().link().probeInterval());
+  private interface Step {
+    Command run() throws DeviceException, IOException, FabricException;
   }
 
-  private void onOpenFailed(OpenFailed failed) {
-    opening = false;
-    boolean draining = state.state() == LinkState.State.DRAINING;
-    take(LinkState.Event.OPEN_FAILED, failed.reason());
-    if (draining && drained != null) {
-      drained.run();
-    }
+  private interface Otherwise {
+    Command of(Throwable failure);
   }
 
-  // ---------------------------------------------------------------- probing
+  private void attaching(Step step, Otherwise otherwise) {
+    ActorRef<Command> self = getContext().getSelf();
+    around
+        .attaching()
+        .execute(
+            () -> {
+              Command next;
+              try {
+                next = step.run();
+              } catch (DeviceException
+                  | IOException
+                  | FabricException
+                  | RuntimeException
+                  | Error failed) {
+                next = otherwise.of(failed);
+              }
+              self.tell(next);
+            });
+  }
+
+  private static String reason(Throwable failure) {
+    return failure instanceof FabricException fabric
+        ? fabric.kind() + ": " + fabric.getMessage()
+        : failure.getMessage() == null ? failure.toString() : failure.getMessage();
+  }
+
+  // ---------------------------------------------------------------- while it is up
 
   private void probe() {
     ChunkMedium open = medium;
@@ -263,7 +372,7 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
       return;
     }
     probing = true;
-    timers.startSingleTimer(new ProbeOverdue(), around.settings().link().probeTimeout());
+    timers.startSingleTimer(new ProbeOverdue(), settings.probeTimeout());
     ActorRef<Command> self = getContext().getSelf();
     around
         .probing()
@@ -271,47 +380,145 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
             () -> {
               try {
                 open.probe();
-                self.tell(new Probed(null));
+                self.tell(new Probed(open, null));
               } catch (DeviceException | RuntimeException | Error failed) {
-                self.tell(new Probed(failed));
+                self.tell(new Probed(open, failed));
               }
             });
   }
 
   private void onProbed(Probed probed) {
+    if (!probed.medium().equals(medium)) {
+      return;
+    }
     probing = false;
     timers.cancel(new ProbeOverdue());
     Throwable failure = probed.failure();
     boolean full =
         failure instanceof DeviceException error && error.kind() == DeviceException.Kind.NO_SPACE;
     if (failure != null && !full) {
-      take(LinkState.Event.PROBE_FAILED, "the probe failed: " + failure.getMessage());
+      take(LinkState.Event.PROBE_FAILED, "a probe failed: " + reason(failure));
     } else {
-      take(LinkState.Event.PROBE_OK, "the probe succeeded");
+      take(LinkState.Event.PROBE_GOOD, "a probe succeeded");
     }
   }
 
-  // ---------------------------------------------------------------- closing
+  /** Looks at the paths. */
+  private void look() {
+    Attachment attachment = around.attachment();
+    if (attachment == null || looking) {
+      return;
+    }
+    looking = true;
+    ActorRef<Command> self = getContext().getSelf();
+    around
+        .looking()
+        .execute(
+            () -> {
+              try {
+                self.tell(new Looked(attachment.health(), ""));
+              } catch (FabricException | RuntimeException | Error failed) {
+                self.tell(new Looked(null, reason(failed)));
+              }
+            });
+  }
+
+  private void onLooked(Looked looked) {
+    looking = false;
+    Attachment.Health health = looked.health();
+    String words = health == null ? looked.trouble() : health.toString();
+    if (!words.equals(lastPaths)) {
+      lastPaths = words;
+      around.supervisor().accept(new Report.Paths(words));
+    }
+    if (health == null || medium == null) {
+      return;
+    }
+    if (health.live() == 0) {
+      take(LinkState.Event.UNRESPONSIVE, "no path is live");
+    }
+    if (health.missing() == 0) {
+      pathAttempts.reset();
+      nextPathTryNanos = around.ticker().nanoTime();
+    } else if (!tryingPaths && around.ticker().nanoTime() - nextPathTryNanos >= 0) {
+      tryingPaths = true;
+      nextPathTryNanos = around.ticker().nanoTime() + pathAttempts.next().toNanos();
+      Attachment attachment = Objects.requireNonNull(around.attachment());
+      attaching(
+          () -> {
+            attachment.reconnectMissing();
+            return new PathsTried();
+          },
+          _ -> new PathsTried());
+    }
+  }
+
+  // ---------------------------------------------------------------- down
 
   private void close() {
     ChunkMedium open = medium;
-    ActorRef<Command> self = getContext().getSelf();
-    if (open == null) {
-      // An opening that is under way reports itself and is closed then.
-      if (!opening) {
-        self.tell(new Closed());
-      }
+    Attachment attachment = around.attachment();
+    timers.cancel(new ProbeNow());
+    timers.cancel(new ProbeOverdue());
+    if (open != null) {
+      open.close();
+    }
+    // Only who unmounts, or opens again, must wait for the kernel.
+    boolean waits = attachment != null || !state.ending();
+    attaching(
+        () -> {
+          String trouble = open != null && waits ? awaitReleased(open) : "";
+          if (attachment != null) {
+            attachment.unmount();
+          }
+          return new Closed(trouble);
+        },
+        failed -> new Closed(reason(failed)));
+  }
+
+  private void end() {
+    timers.cancelAll();
+    Attachment attachment = around.attachment();
+    if (attachment == null) {
+      onEnded("");
       return;
     }
-    // Closing does not wait for the kernel; whatever else is stuck must not hold it up.
-    Thread closing =
-        new Thread(
-            () -> {
-              open.close();
-              self.tell(new Closed());
-            },
-            "weft-close");
-    closing.setDaemon(true);
-    closing.start();
+    attaching(
+        () -> {
+          attachment.disconnect();
+          return new Ended("");
+        },
+        failed -> new Ended(reason(failed)));
+  }
+
+  private void onEnded(String trouble) {
+    warn(trouble);
+    ended = true;
+    drained.forEach(Runnable::run);
+    drained.clear();
+  }
+
+  private void warn(String trouble) {
+    if (!trouble.isEmpty()) {
+      getContext().getLog().warn("taking the device down: {}", trouble);
+    }
+  }
+
+  /**
+   * Unmounting fails while descriptors are open; what the kernel holds it gives back in its time.
+   */
+  private String awaitReleased(ChunkMedium open) {
+    try {
+      open.released()
+          .toCompletableFuture()
+          .get(settings.detachTimeout().toMillis(), TimeUnit.MILLISECONDS);
+      return "";
+    } catch (TimeoutException _) {
+      return "the kernel still holds operations after "
+          + settings.detachTimeout().toSeconds()
+          + " s";
+    } catch (InterruptedException | ExecutionException failed) {
+      return failed.toString();
+    }
   }
 }

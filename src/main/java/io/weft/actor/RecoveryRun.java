@@ -13,9 +13,9 @@ import java.util.concurrent.Semaphore;
 import org.apache.pekko.actor.typed.ActorRef;
 
 /**
- * Reads what the device says of the index and feeds it to a new index actor: the snapshot, and
- * unless that is of a clean shutdown, a scan of all chunks. Runs on a thread that may block; the
- * index sets the pace, a bounded number of batches ahead.
+ * Reads what the device says of the index and feeds it to the index actor: the snapshot, and unless
+ * that is of a clean shutdown, a scan of all chunks. Runs on a thread that may block; the index
+ * sets the pace, a bounded number of batches ahead.
  */
 final class RecoveryRun {
   private static final int BATCH = 1_024;
@@ -25,6 +25,7 @@ final class RecoveryRun {
   /**
    * Feeds the index, and tells it when all is said.
    *
+   * @param run what the index calls this reading of the device
    * @param permits how many batches may be ahead of the index; more are given where the index is
    *     lost, so that this never waits for nobody
    * @param generationsSkipped how many generations may have been given out and are not found
@@ -34,6 +35,7 @@ final class RecoveryRun {
   static String feed(
       ChunkMedium medium,
       ActorRef<IndexActor.Command> index,
+      int run,
       Semaphore permits,
       boolean trustClean,
       long generationsSkipped,
@@ -76,31 +78,67 @@ final class RecoveryRun {
       index.tell(new IndexActor.TrustSnapshot());
       found = "%,d chunks from the snapshot of a clean shutdown".formatted(entries);
     } else {
-      ScanReport scan =
-          medium.scan(
-              scanThreads,
-              chunks -> {
-                permits.acquireUninterruptibly();
-                index.tell(new IndexActor.Found(chunks, permits));
-              });
-      otherBytes.put(CapacityLedger.Category.LATER_VERSION, scan.laterVersionBytes());
-      found =
-          ("%,d chunks found by a scan, %,d unfinished stores removed, %,d damaged chunks put in"
-                  + " quarantine, %,d of a later format and %,d foreign files left alone%s")
-              .formatted(
-                  scan.chunks(),
-                  scan.stagingRemoved(),
-                  scan.quarantined(),
-                  scan.laterVersion(),
-                  scan.foreign(),
-                  damage);
+      found = scan(medium, index, permits, scanThreads, otherBytes) + damage;
     }
+    finish(medium, index, run, nextGeneration, generationsSkipped, quarantineBytes, otherBytes);
+    return found;
+  }
+
+  /** Feeds an index that has served with what is on the device that it got back. */
+  static String revalidate(
+      ChunkMedium medium,
+      ActorRef<IndexActor.Command> index,
+      int run,
+      Semaphore permits,
+      int scanThreads,
+      long quarantineBytes)
+      throws DeviceException {
+    medium.snapshots().removeCleanMarker();
+    Map<CapacityLedger.Category, Long> otherBytes = new EnumMap<>(CapacityLedger.Category.class);
+    String found = scan(medium, index, permits, scanThreads, otherBytes);
+    finish(medium, index, run, 1, 0, quarantineBytes, otherBytes);
+    return found;
+  }
+
+  private static String scan(
+      ChunkMedium medium,
+      ActorRef<IndexActor.Command> index,
+      Semaphore permits,
+      int scanThreads,
+      Map<CapacityLedger.Category, Long> otherBytes)
+      throws DeviceException {
+    ScanReport scan =
+        medium.scan(
+            scanThreads,
+            chunks -> {
+              permits.acquireUninterruptibly();
+              index.tell(new IndexActor.Found(chunks, permits));
+            });
+    otherBytes.put(CapacityLedger.Category.LATER_VERSION, scan.laterVersionBytes());
+    return ("%,d chunks found by a scan, %,d unfinished stores removed, %,d damaged chunks put in"
+            + " quarantine, %,d of a later format and %,d foreign files left alone")
+        .formatted(
+            scan.chunks(),
+            scan.stagingRemoved(),
+            scan.quarantined(),
+            scan.laterVersion(),
+            scan.foreign());
+  }
+
+  private static void finish(
+      ChunkMedium medium,
+      ActorRef<IndexActor.Command> index,
+      int run,
+      long nextGeneration,
+      long generationsSkipped,
+      long quarantineBytes,
+      Map<CapacityLedger.Category, Long> otherBytes)
+      throws DeviceException {
     otherBytes.put(CapacityLedger.Category.QUARANTINE, medium.pruneQuarantine(quarantineBytes));
-    otherBytes.put(CapacityLedger.Category.SNAPSHOT, snapshots.physicalBytes());
+    otherBytes.put(CapacityLedger.Category.SNAPSHOT, medium.snapshots().physicalBytes());
     index.tell(
         new IndexActor.RecoveryDone(
-            nextGeneration, generationsSkipped, otherBytes, medium.space().usableBytes()));
-    return found;
+            run, nextGeneration, generationsSkipped, otherBytes, medium.space().usableBytes()));
   }
 
   private static SnapshotStore.SnapshotEntry withoutPolicyState(SnapshotStore.SnapshotEntry entry) {

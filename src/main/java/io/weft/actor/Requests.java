@@ -15,11 +15,13 @@ import io.weft.base.LoadOutcome;
 import io.weft.base.Rejected;
 import io.weft.base.StatOutcome;
 import io.weft.base.StoreOutcome;
+import io.weft.base.StoreSettings;
 import io.weft.base.Usage;
 import io.weft.core.Lane;
 import io.weft.stream.Admitted;
 import io.weft.stream.Replies;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -183,7 +185,9 @@ final class Requests {
                             shared.jobs, admitted, key, target, lane, touches, shared.leases))));
     if (refused) {
       target.release();
-      Replies.send(replyTo, refusal());
+      Replies.send(
+          replyTo,
+          callsItAMiss() ? new LoadOutcome.Miss(LoadOutcome.Miss.Why.UNAVAILABLE) : refusal());
     }
   }
 
@@ -194,8 +198,16 @@ final class Requests {
       List<ChunkKey> keys,
       Deadline deadline,
       ReplyTo<KeysOutcome> replyTo) {
+    boolean lookup =
+        operation == StoreProtocol.KeyOperation.LOOKUP
+            || operation == StoreProtocol.KeyOperation.LOOKUP_AND_LOCK;
+    boolean release =
+        operation == StoreProtocol.KeyOperation.UNLOCK
+            || operation == StoreProtocol.KeyOperation.UNPIN;
     boolean refused =
         !this.<KeysOutcome>admit(
+            // What was taken while the device was there is given back while it is away.
+            release && shared.index != null,
             0,
             deadline,
             failed -> failed,
@@ -203,7 +215,11 @@ final class Requests {
             () -> {},
             admitted -> send(new IndexActor.RunKeys(operation, keys, admitted)));
     if (refused) {
-      Replies.send(replyTo, refusal());
+      Replies.send(
+          replyTo,
+          lookup && callsItAMiss()
+              ? new KeysOutcome.Done(keys.size(), new BitSet(), new BitSet())
+              : refusal());
     }
   }
 
@@ -313,7 +329,18 @@ final class Requests {
       ReplyTo<R> replyTo,
       Runnable unused,
       Consumer<Admitted<R>> next) {
-    if (shared.refusing != null) {
+    return admit(false, bytes, deadline, failure, replyTo, unused, next);
+  }
+
+  private <R> boolean admit(
+      boolean always,
+      long bytes,
+      Deadline deadline,
+      Function<Failed, ? extends R> failure,
+      ReplyTo<R> replyTo,
+      Runnable unused,
+      Consumer<Admitted<R>> next) {
+    if (shared.refusing != null && !always) {
       return false;
     }
     if (waits) {
@@ -328,6 +355,12 @@ final class Requests {
     }
     next.accept(admitted);
     return true;
+  }
+
+  /** Whether a load or lookup that is refused is a miss. */
+  private boolean callsItAMiss() {
+    return shared.refusing != null
+        && shared.settings.link().whenDown() == StoreSettings.WhenDown.MISS;
   }
 
   private Rejected refusal() {

@@ -31,7 +31,9 @@ final class Shared {
   /** Where requests go; null while there is no index. Requests are held by the supervisor then. */
   volatile @Nullable ActorRef<IndexActor.Command> index;
 
-  /** Why no request is taken now; null where requests are taken. */
+  /**
+   * The device is away or in doubt: why no request that needs it is taken now; null where it is.
+   */
   volatile @Nullable Rejected refusing;
 
   /** The usage of a moment ago. */

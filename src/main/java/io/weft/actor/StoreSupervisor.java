@@ -15,6 +15,7 @@ import io.weft.core.LaneScheduler;
 import io.weft.core.LinkState;
 import io.weft.device.ChunkMedium;
 import io.weft.device.FileLayout;
+import io.weft.fabric.Attachment;
 import io.weft.stream.Lanes;
 import io.weft.stream.Replies;
 import java.time.Duration;
@@ -23,10 +24,12 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.ThreadFactory;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.DispatcherSelector;
@@ -47,6 +50,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Order.</b> Link up -> workers and lanes -> index, rebuilt from the device -> ready. A
  * request that comes earlier waits for the index until its deadline.
+ *
+ * <p><b>The device away.</b> While the link reports the device in doubt or lost, stores are
+ * rejected and loads are misses or rejected, at once; the index stays. When the device is back it
+ * gets new lanes, and the index is checked against it before it serves.
  *
  * <p><b>What fails.</b> A worker restarts by itself, a bounded number of times. Lanes that end are
  * materialised anew; whatever they held comes back to the index as given up. An index that ends is
@@ -70,8 +77,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private record IndexReady(IndexActor.Ready ready) implements Internal {}
 
-  private record RecoveryRead(
-      ActorRef<IndexActor.Command> index, @Nullable String found, @Nullable Throwable failure)
+  private record RecoveryRead(int run, @Nullable String found, @Nullable Throwable failure)
       implements Internal {}
 
   private record Held(IndexActor.Request request) implements Internal {}
@@ -92,8 +98,6 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private record RebuildOverdue() implements Internal {}
 
-  private record DeviceInTrouble(String reason) implements Internal {}
-
   private final TimerScheduler<Object> timers;
   private final Shared shared;
   private final StoreSettings settings;
@@ -103,14 +107,31 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private final ExecutorService callbacks;
   private final ExecutorService blocking;
   private final ExecutorService probing;
+  private final ExecutorService attaching;
+  private final ExecutorService looking;
+  private final Duration closeTimeout;
   private final ActorRef<LinkActor.Command> link;
   private final Restarts restarts;
+  private final Restarts linkRestarts;
 
   private StoreStatus.State state = StoreStatus.State.STARTING;
   private String detail = "opening the device";
   private String recovery = "";
   private LinkState.State linkState = LinkState.State.DOWN;
   private String linkTrouble = "";
+  private String linkPaths = "";
+  private String lastRefusal = "";
+
+  /** The present index has served, and is checked instead of rebuilt when the device comes back. */
+  private boolean indexServed;
+
+  /** An index of this process was lost: what it gave out is not in the snapshot. */
+  private boolean indexLost;
+
+  /** Which reading of the device is under way; 0 where none is. */
+  private int recoveryRun;
+
+  private int recoveryRuns;
   private @Nullable String recoveryFound;
   private IndexActor.@Nullable Ready recovered;
   private @Nullable ChunkMedium medium;
@@ -127,20 +148,40 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   /** The behaviour of a store: spawn it, and send it {@link StoreProtocol.Command}s. */
   public static Behavior<StoreProtocol.Command> create(
       StoreSettings settings, SaltRule saltRule, Ticker ticker) {
-    return create(settings, saltRule, ticker, FileLayout::open);
+    return create(
+        settings,
+        saltRule,
+        ticker,
+        settings
+            .fabric()
+            .map(
+                fabric ->
+                    Attachment.ofSystem(
+                        fabric, settings.directory().toAbsolutePath().normalize(), ticker))
+            .orElse(null),
+        FileLayout::open);
   }
 
   /**
+   * @param attachment the way to the device, where it is not just there
    * @param opener opens the medium: the seam for tests with a faulty device
    */
   static Behavior<StoreProtocol.Command> create(
-      StoreSettings settings, SaltRule saltRule, Ticker ticker, LinkActor.MediumOpener opener) {
+      StoreSettings settings,
+      SaltRule saltRule,
+      Ticker ticker,
+      @Nullable Attachment attachment,
+      LinkActor.MediumOpener opener) {
     return Behaviors.<Object>setup(
             context ->
                 Behaviors.withTimers(
                     timers ->
                         new StoreSupervisor(
-                            context, timers, new Shared(settings, saltRule, ticker), opener)))
+                            context,
+                            timers,
+                            new Shared(settings, saltRule, ticker),
+                            attachment,
+                            opener)))
         .narrow();
   }
 
@@ -148,6 +189,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       ActorContext<Object> context,
       TimerScheduler<Object> timers,
       Shared shared,
+      @Nullable Attachment attachment,
       LinkActor.MediumOpener opener) {
     super(context);
     context.setLoggerName(StoreSupervisor.class);
@@ -156,6 +198,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     this.settings = shared.settings;
     this.restarts =
         new Restarts(settings.io().restartsMax(), settings.io().restartsWindow(), shared.ticker);
+    this.linkRestarts =
+        new Restarts(settings.io().restartsMax(), settings.io().restartsWindow(), shared.ticker);
     this.materializer = Materializer.createMaterializer(context);
     this.callbacks =
         new ForkJoinPool(
@@ -163,8 +207,16 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
             ForkJoinPool.defaultForkJoinWorkerThreadFactory,
             null,
             true);
-    this.blocking = daemon("weft-blocking");
-    this.probing = daemon("weft-probe");
+    // A task that is stuck in the kernel must not keep the next one, of a new medium, waiting.
+    this.blocking = Executors.newCachedThreadPool(daemon("weft-blocking"));
+    this.probing = Executors.newCachedThreadPool(daemon("weft-probe"));
+    this.attaching = Executors.newSingleThreadExecutor(daemon("weft-attach"));
+    this.looking = Executors.newSingleThreadExecutor(daemon("weft-look"));
+    this.closeTimeout =
+        settings
+            .fabric()
+            .map(fabric -> settings.link().detachTimeout().plus(fabric.commandTimeout()))
+            .orElse(CLOSE_TIMEOUT);
     ActorRef<Object> self = context.getSelf();
     this.requests = new Requests(shared, false, request -> self.tell(new Held(request)));
     this.facade =
@@ -179,9 +231,11 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                 new LinkActor.Surroundings(
                     settings,
                     shared.ticker,
-                    blocking,
-                    probing,
+                    attachment,
                     opener,
+                    attaching,
+                    probing,
+                    looking,
                     report -> self.tell(new LinkSays(report)))),
             "link",
             DispatcherSelector.fromConfig("weft.dispatcher"));
@@ -189,13 +243,12 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     timers.startTimerWithFixedDelay(new AnswerOverdue(), DEADLINE_TICK);
   }
 
-  private static ExecutorService daemon(String name) {
-    return Executors.newSingleThreadExecutor(
-        task -> {
-          Thread thread = new Thread(task, name);
-          thread.setDaemon(true);
-          return thread;
-        });
+  private static ThreadFactory daemon(String name) {
+    return task -> {
+      Thread thread = new Thread(task, name);
+      thread.setDaemon(true);
+      return thread;
+    };
   }
 
   @Override
@@ -321,6 +374,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
         open == null ? "" : open.info().filesystem(),
         open != null && open.info().directIo(),
         open == null ? "" : open.info().directIoDetail(),
+        linkState.name() + (linkPaths.isEmpty() ? "" : ", " + linkPaths),
         recovery,
         shared.intake.operations(),
         shared.intake.bytesHeld(),
@@ -347,8 +401,12 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       case DeviceClosed _ -> {
         return onDeviceClosed();
       }
-      case DeviceInTrouble trouble -> link.tell(new LinkActor.DeviceTrouble(trouble.reason()));
-      case RebuildOverdue _ -> java.util.Objects.requireNonNull(lanes).abort();
+      case RebuildOverdue _ -> {
+        Lanes ending = lanes;
+        if (ending != null) {
+          ending.abort();
+        }
+      }
       case CloseOverdue _ -> {
         detail = "the device could not be closed: the kernel does not let go of it";
         return onDeviceClosed();
@@ -363,57 +421,141 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private void onLink(LinkActor.Report report) {
     switch (report) {
-      case LinkActor.Report.Up up -> onLinkUp(up);
-      case LinkActor.Report.NotOpened failed -> {
-        getContext().getLog().error("the store cannot be opened: {}", failed.reason());
-        if (failed.retrying()) {
-          become(StoreStatus.State.DOWN, failed.reason());
-        } else {
-          fail(failed.reason());
-        }
-      }
+      case LinkActor.Report.Up up -> onLinkUp(up.medium());
+      case LinkActor.Report.InDoubt doubt -> onInDoubt(doubt.reason());
+      case LinkActor.Report.Resumed _ -> onResumed();
+      case LinkActor.Report.Lost lost -> onLinkLost(lost.reason());
+      case LinkActor.Report.NotAttached failed -> onNotAttached(failed);
       case LinkActor.Report.Changed changed -> {
         shared.events.publish(
             new StoreEvent.LinkChanged(changed.from().name(), changed.to().name(), changed.why()));
         linkState = changed.to();
-        linkTrouble = changed.why();
-        if (changed.to() == LinkState.State.DEGRADED && state == StoreStatus.State.UP) {
-          become(StoreStatus.State.DEGRADED, changed.why());
-        } else if (changed.to() == LinkState.State.UP && state == StoreStatus.State.DEGRADED) {
-          become(StoreStatus.State.UP, "");
-        }
+      }
+      case LinkActor.Report.Paths paths -> {
+        linkPaths = paths.words();
+        getContext().getLog().info("{}", linkPaths);
       }
     }
   }
 
-  private void onLinkUp(LinkActor.Report.Up up) {
-    if (state == StoreStatus.State.DRAINING) {
+  private boolean over() {
+    return state == StoreStatus.State.DRAINING
+        || state == StoreStatus.State.CLOSED
+        || state == StoreStatus.State.FAILED;
+  }
+
+  private void onLinkUp(ChunkMedium opened) {
+    if (over()) {
       return;
     }
-    medium = up.medium();
-    if (!up.medium().info().directIo()) {
+    medium = opened;
+    linkTrouble = "";
+    lastRefusal = "";
+    if (!opened.info().directIo()) {
       getContext()
           .getLog()
-          .warn("chunks go through the page cache: {}", up.medium().info().directIoDetail());
+          .warn("chunks go through the page cache: {}", opened.info().directIoDetail());
     }
-    startWorkers();
+    if (workers == null) {
+      startWorkers();
+    }
     lanes = startLanes();
-    become(StoreStatus.State.STARTING, "rebuilding the index");
-    startIndex(true, 0);
+    if (index == null) {
+      become(StoreStatus.State.STARTING, "rebuilding the index");
+      startIndex(!indexLost, indexLost ? GENERATIONS_SKIPPED : 0);
+    } else {
+      become(StoreStatus.State.DOWN, "checking the index against the device");
+      revalidateIndex();
+    }
+  }
+
+  private void onInDoubt(String reason) {
+    linkTrouble = reason;
+    getContext().getLog().warn("the device is in doubt: {}", reason);
+    if (state == StoreStatus.State.UP) {
+      spare(StoreStatus.State.DEGRADED, new Rejected(Rejected.Reason.BREAKER_OPEN, reason));
+    }
+  }
+
+  private void onResumed() {
+    linkTrouble = "";
+    getContext().getLog().info("the device answers again");
+    ActorRef<IndexActor.Command> serving = index;
+    if (state == StoreStatus.State.DEGRADED && serving != null) {
+      serving.tell(new IndexActor.Resume());
+      become(StoreStatus.State.UP, "");
+    }
+  }
+
+  /** The index stays, and ends requests without the device from now on. */
+  private void spare(StoreStatus.State next, Rejected why) {
+    ActorRef<IndexActor.Command> serving = index;
+    if (serving != null) {
+      serving.tell(new IndexActor.Spare(why));
+    }
+    become(next, why.detail());
+  }
+
+  private void onLinkLost(String reason) {
+    if (over()) {
+      return;
+    }
+    getContext().getLog().error("the device is taken down: {}", reason);
+    if (!linkRestarts.allowed()) {
+      fail("the device failed too often: " + reason);
+      link.tell(new LinkActor.Drain(() -> {}));
+      return;
+    }
+    endRecovery();
+    if (!indexServed) {
+      dropIndex(new Failed(Failed.Cause.RESTARTED, "the device was lost", null));
+    }
+    Lanes running = lanes;
+    lanes = null;
+    if (running != null) {
+      running.abort();
+    }
+    rebuildWhenLanesEnd = false;
+    timers.cancel(new RebuildOverdue());
+    spare(StoreStatus.State.DOWN, new Rejected(Rejected.Reason.LINK_DOWN, reason));
+  }
+
+  private void onNotAttached(LinkActor.Report.NotAttached failed) {
+    if (over()) {
+      return;
+    }
+    if (!failed.reason().equals(lastRefusal)) {
+      lastRefusal = failed.reason();
+      getContext().getLog().error("the device cannot be attached: {}", failed.reason());
+    }
+    if (failed.retrying()) {
+      become(StoreStatus.State.DOWN, failed.reason());
+    } else {
+      fail(failed.reason());
+    }
   }
 
   // ---------------------------------------------------------------- starting parts
 
   private void startWorkers() {
     StoreSettings.Io io = settings.io();
-    ActorRef<Object> self = getContext().getSelf();
     IoWorkerActor.Surroundings common =
         new IoWorkerActor.Surroundings(
             io,
             shared.metrics,
             shared.ticker,
             shared.stuckThreads,
-            error -> self.tell(new DeviceInTrouble(String.valueOf(error.getMessage()))));
+            new IoWorkerActor.Trouble() {
+              @Override
+              public void errorStreak(String lastError) {
+                link.tell(new LinkActor.ErrorStreak(lastError));
+              }
+
+              @Override
+              public void stuck(String operation) {
+                link.tell(new LinkActor.Stuck(operation));
+              }
+            });
     List<ActorRef<IoWorkerActor.Command>> actors = new ArrayList<>();
     for (int i = 0; i < io.threads(); i++) {
       String name = "io-worker-" + i;
@@ -431,7 +573,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private Lanes startLanes() {
     StoreSettings.Io io = settings.io();
-    WorkerPool pool = java.util.Objects.requireNonNull(workers);
+    WorkerPool pool = Objects.requireNonNull(workers);
     Lanes started =
         Lanes.start(
             new LaneScheduler.Limits(
@@ -448,7 +590,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   }
 
   private void startIndex(boolean trustClean, long generationsSkipped) {
-    ChunkMedium open = java.util.Objects.requireNonNull(medium);
+    ChunkMedium open = Objects.requireNonNull(medium);
     ActorRef<Object> self = getContext().getSelf();
     ActorRef<IndexActor.Command> started =
         getContext()
@@ -458,7 +600,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                         settings,
                         shared.saltRule,
                         open,
-                        java.util.Objects.requireNonNull(lanes),
+                        Objects.requireNonNull(lanes),
+                        recoveryRuns + 1,
                         shared.events,
                         shared.metrics,
                         shared.ticker,
@@ -469,49 +612,87 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                 DispatcherSelector.fromConfig("weft.dispatcher"));
     getContext().watch(started);
     index = started;
+    indexServed = false;
     shared.index = started;
-    recoveryFound = null;
-    recovered = null;
     while (!held.isEmpty()) {
       started.tell(held.poll());
     }
+    readDevice(
+        (run, permits) ->
+            RecoveryRun.feed(
+                open,
+                started,
+                run,
+                permits,
+                trustClean,
+                generationsSkipped,
+                settings.evictionPolicy(),
+                settings.io().scanThreads(),
+                settings.quarantineBytes()));
+  }
+
+  private void revalidateIndex() {
+    ChunkMedium open = Objects.requireNonNull(medium);
+    ActorRef<IndexActor.Command> serving = Objects.requireNonNull(index);
+    Lanes fresh = Objects.requireNonNull(lanes);
+    readDevice(
+        (run, permits) -> {
+          serving.tell(new IndexActor.Revalidate(run, open, fresh));
+          return RecoveryRun.revalidate(
+              open, serving, run, permits, settings.io().scanThreads(), settings.quarantineBytes());
+        });
+  }
+
+  private interface Reading {
+    String run(int run, Semaphore permits) throws DeviceException;
+  }
+
+  private void readDevice(Reading reading) {
+    recoveryFound = null;
+    recovered = null;
+    int run = ++recoveryRuns;
+    recoveryRun = run;
     Semaphore permits = new Semaphore(RECOVERY_BATCHES_AHEAD);
     recoveryPermits = permits;
+    ActorRef<Object> self = getContext().getSelf();
     blocking.execute(
         () -> {
           try {
-            String found =
-                RecoveryRun.feed(
-                    open,
-                    started,
-                    permits,
-                    trustClean,
-                    generationsSkipped,
-                    settings.evictionPolicy(),
-                    settings.io().scanThreads(),
-                    settings.quarantineBytes());
-            self.tell(new RecoveryRead(started, found, null));
+            self.tell(new RecoveryRead(run, reading.run(run, permits), null));
           } catch (DeviceException | RuntimeException | Error failed) {
-            self.tell(new RecoveryRead(started, null, failed));
+            self.tell(new RecoveryRead(run, null, failed));
           }
         });
   }
 
+  /** What still reads the device reads for nobody, and waits for nobody. */
+  private void endRecovery() {
+    recoveryRun = 0;
+    recoveryPermits.release(Integer.MAX_VALUE / 2);
+  }
+
   private void onRecoveryRead(RecoveryRead read) {
-    if (!read.index().equals(index)) {
+    if (read.run() != recoveryRun) {
       return;
     }
-    if (read.failure() != null) {
-      getContext().getLog().error("the index could not be rebuilt", read.failure());
-      fail("the index could not be rebuilt: " + read.failure().getMessage());
+    Throwable failure = read.failure();
+    if (failure == null) {
+      recoveryFound = read.found();
+      serveWhenRecovered();
       return;
     }
-    recoveryFound = read.found();
-    serveWhenRecovered();
+    getContext().getLog().error("the device could not be read for the index", failure);
+    endRecovery();
+    if (failure instanceof DeviceException error && error.deviceInDoubt()) {
+      // The link finds out whether it is the device; if so, it comes back with another medium.
+      link.tell(new LinkActor.Reattach(String.valueOf(failure.getMessage())));
+    } else {
+      fail("the index could not be rebuilt: " + failure.getMessage());
+    }
   }
 
   private void onIndexReady(IndexActor.Ready ready) {
-    if (!ready.index().equals(index) || state != StoreStatus.State.STARTING) {
+    if (!ready.index().equals(index) || recoveryRun == 0) {
       return;
     }
     recovered = ready;
@@ -522,19 +703,20 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private void serveWhenRecovered() {
     String found = recoveryFound;
     IndexActor.Ready ready = recovered;
-    if (found == null || ready == null || state != StoreStatus.State.STARTING) {
+    if (found == null || ready == null || over()) {
       return;
     }
+    recoveryRun = 0;
+    indexServed = true;
     recovery =
         found
             + (ready.report().evicted() > 0
                 ? ", %,d evicted to fit the capacity".formatted(ready.report().evicted())
                 : "");
     getContext().getLog().info("serving {} chunks: {}", ready.report().chunks(), recovery);
+    become(StoreStatus.State.UP, "");
     if (linkState == LinkState.State.DEGRADED) {
-      become(StoreStatus.State.DEGRADED, linkTrouble);
-    } else {
-      become(StoreStatus.State.UP, "");
+      spare(StoreStatus.State.DEGRADED, new Rejected(Rejected.Reason.BREAKER_OPEN, linkTrouble));
     }
   }
 
@@ -567,22 +749,39 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   }
 
   private void onIndexLost() {
-    index = null;
-    shared.index = null;
-    recoveryPermits.release(Integer.MAX_VALUE / 2);
     shared.metrics.add(Metric.INDEX_REBUILDS);
-    Failed lost = new Failed(Failed.Cause.RESTARTED, "the index is being rebuilt", null);
-    shared.intake.failAccepted(lost);
-    shared.jobs.giveUpAll(lost);
+    indexLost = true;
+    endRecovery();
+    index = null;
+    dropIndex(new Failed(Failed.Cause.RESTARTED, "the index is being rebuilt", null));
     if (!restarts.allowed()) {
       fail("the index failed too often");
+      return;
+    }
+    Lanes running = lanes;
+    if (running == null) {
+      // The device is away; a new index is made when it is back.
       return;
     }
     become(StoreStatus.State.STARTING, "rebuilding the index");
     // No write of the lost index may be published while the new one reads the device.
     rebuildWhenLanesEnd = true;
-    java.util.Objects.requireNonNull(lanes).complete();
+    running.complete();
     timers.startSingleTimer(new RebuildOverdue(), settings.io().stuckAfter());
+  }
+
+  /** Ends the index and every request that it may hold. */
+  private void dropIndex(Failed why) {
+    ActorRef<IndexActor.Command> dropped = index;
+    index = null;
+    indexServed = false;
+    shared.index = null;
+    if (dropped != null) {
+      getContext().unwatch(dropped);
+      getContext().stop(dropped);
+    }
+    shared.intake.failAccepted(why);
+    shared.jobs.giveUpAll(why);
   }
 
   private void onLanesEnded(LanesEnded ended) {
@@ -632,7 +831,11 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     state = next;
     detail = why;
     shared.refusing =
-        next == StoreStatus.State.DOWN ? new Rejected(Rejected.Reason.LINK_DOWN, why) : null;
+        switch (next) {
+          case DOWN -> new Rejected(Rejected.Reason.LINK_DOWN, why);
+          case DEGRADED -> new Rejected(Rejected.Reason.BREAKER_OPEN, why);
+          case STARTING, UP, DRAINING, CLOSED, FAILED -> null;
+        };
     if (next != StoreStatus.State.STARTING) {
       StoreStatus status = status();
       readyWaiters.forEach(waiter -> Replies.send(waiter, status));
@@ -648,6 +851,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       return;
     }
     boolean serving = state == StoreStatus.State.UP || state == StoreStatus.State.DEGRADED;
+    endRecovery();
     become(StoreStatus.State.DRAINING, "shutting down");
     shared.intake.close(new Failed(Failed.Cause.CLOSED, "the store is shutting down", null));
     if (!serving) {
@@ -702,7 +906,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     if (pool != null) {
       pool.close();
     }
-    timers.startSingleTimer(new CloseOverdue(), CLOSE_TIMEOUT);
+    timers.startSingleTimer(new CloseOverdue(), closeTimeout);
     ActorRef<Object> self = getContext().getSelf();
     link.tell(new LinkActor.Drain(() -> self.tell(new DeviceClosed())));
   }
@@ -744,6 +948,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     callbacks.shutdown();
     blocking.shutdown();
     probing.shutdown();
+    attaching.shutdown();
+    looking.shutdown();
     return this;
   }
 }

@@ -12,7 +12,8 @@ import java.util.Map;
  * @param filesystem the kernel's name of the filesystem; empty before it is known
  * @param directIo whether the page cache is really bypassed
  * @param directIoDetail where it is not, why not
- * @param recovery what the last start found; empty before
+ * @param link where the link to the device stands, and its paths
+ * @param recovery what the last start, or the last recovery of the link, found; empty before
  * @param operationsInFlight accepted and not answered
  * @param bytesInFlight memory that accepted requests hold
  * @param stuckThreads I/O threads that the kernel does not give back now
@@ -24,6 +25,7 @@ public record StoreStatus(
     String filesystem,
     boolean directIo,
     String directIoDetail,
+    String link,
     String recovery,
     int operationsInFlight,
     long bytesInFlight,
@@ -37,7 +39,7 @@ public record StoreStatus(
     STARTING,
     /** Serving. */
     UP,
-    /** Serving, with device errors. */
+    /** The device is in doubt and spared until it answers probes again; otherwise as DOWN. */
     DEGRADED,
     /** The device is away: stores are rejected, loads and lookups are misses or rejected. */
     DOWN,
@@ -50,6 +52,6 @@ public record StoreStatus(
   }
 
   public boolean serving() {
-    return state == State.UP || state == State.DEGRADED;
+    return state == State.UP;
   }
 }

@@ -22,7 +22,9 @@ public sealed interface LoadOutcome
       ABSENT,
       EXPIRED,
       /** The bytes on the device failed verification; the chunk is quarantined. */
-      CORRUPT
+      CORRUPT,
+      /** The device is away, and the store is set to call that a miss. */
+      UNAVAILABLE
     }
   }
 

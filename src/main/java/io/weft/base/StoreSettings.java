@@ -4,8 +4,11 @@ import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
 
@@ -31,14 +34,22 @@ public record StoreSettings(
     Duration shutdownTimeout,
     Io io,
     Intake intake,
-    Link link) {
+    Link link,
+    Optional<FabricSettings> fabric) {
+
+  /** An NVMe Qualified Name takes 223 bytes at most (NVMe Base Specification, 4.7). */
+  private static final int NQN_LENGTH_MAX = 223;
+
+  private static final List<String> FILESYSTEMS = List.of("ext4", "xfs");
 
   /** Where the directory comes from. */
   public enum Mode {
     /** A plain directory: the embedded default. */
     DIRECTORY,
     /** The root of a mounted filesystem, verified to be the expected one. */
-    MOUNT
+    MOUNT,
+    /** A namespace that is connected, mounted, kept and taken down again. */
+    NVMEOF
   }
 
   /**
@@ -79,12 +90,33 @@ public record StoreSettings(
    */
   public record Intake(int operations, long bytes, int waiting) {}
 
+  /** What happens to loads and lookups while the device is away. */
+  public enum WhenDown {
+    /** They are misses, at once. */
+    MISS,
+    /** They are rejected, at once, with the reason. */
+    REJECT
+  }
+
   /**
+   * @param whenDown what loads and lookups are while the device is away; stores are rejected
    * @param probeInterval how often the device is probed
-   * @param probeTimeout when a probe counts as failed
-   * @param openRetry how long after a failed opening the next try comes
+   * @param probeTimeout when a probe counts as unanswered
+   * @param failedProbesMax failed probes in a row after which the device is taken down and up again
+   * @param errorStreaksMax error streaks, with good probes in between, after which the same is done
+   * @param retryMin how long after a failed attempt the next one comes, at first
+   * @param retryMax how long it gets
+   * @param detachTimeout how long descriptors, unmount and disconnect may take
    */
-  public record Link(Duration probeInterval, Duration probeTimeout, Duration openRetry) {}
+  public record Link(
+      WhenDown whenDown,
+      Duration probeInterval,
+      Duration probeTimeout,
+      int failedProbesMax,
+      int errorStreaksMax,
+      Duration retryMin,
+      Duration retryMax,
+      Duration detachTimeout) {}
 
   /**
    * @param root what {@code ConfigFactory.load()} gives
@@ -96,7 +128,7 @@ public record StoreSettings(
           "the configuration has no block 'weft': load it with ConfigFactory.load(), which brings"
               + " weft's reference.conf");
     }
-    Reader weft = new Reader(root.getConfig("weft"));
+    Reader weft = new Reader("weft", root.getConfig("weft"));
     Mode mode = weft.oneOf("mode", Mode.class);
     String directory = weft.text("directory");
     if (directory.isBlank()) {
@@ -139,9 +171,15 @@ public record StoreSettings(
                 weft.size("intake.bytes", 1),
                 weft.count("intake.waiting", 0, 1 << 24)),
             new Link(
+                weft.oneOf("link.when-down", WhenDown.class),
                 weft.positive("link.probe-interval"),
                 weft.positive("link.probe-timeout"),
-                weft.positive("link.open-retry")));
+                weft.count("link.failed-probes-max", 1, 1_000_000),
+                weft.count("link.error-streaks-max", 1, 1_000_000),
+                weft.positive("link.retry-min"),
+                weft.positive("link.retry-max"),
+                weft.positive("link.detach-timeout")),
+            mode == Mode.NVMEOF ? Optional.of(fabric(weft.block("nvmeof"))) : Optional.empty());
     settings.check(weft);
     return settings;
   }
@@ -170,14 +208,155 @@ public record StoreSettings(
           io.reservedForLoads(),
           "less than io.threads * io.queue-per-worker = " + pieces + ", or nothing is ever stored");
     }
-    if (mode == Mode.DIRECTORY && !expectedDevice.isEmpty()) {
+    if (mode != Mode.MOUNT && !expectedDevice.isEmpty()) {
       throw weft.wrong(
           "mount.expected-device", expectedDevice, "leave it empty, or set weft.mode = mount");
     }
+    if (link.retryMax().compareTo(link.retryMin()) < 0) {
+      throw weft.wrong(
+          "link.retry-max",
+          link.retryMax().toMillis() + "ms",
+          "at least weft.link.retry-min = " + link.retryMin().toMillis() + "ms");
+    }
+  }
+
+  private static FabricSettings fabric(Reader nvmeof) {
+    FabricSettings.Transport transport = nvmeof.oneOf("transport", FabricSettings.Transport.class);
+    List<FabricSettings.PathSettings> paths = new ArrayList<>();
+    for (Reader path : nvmeof.blocks("paths")) {
+      String address = path.word("address");
+      if (address.isEmpty() && transport != FabricSettings.Transport.LOOP) {
+        throw path.wrong("address", "", "name the target's address");
+      }
+      paths.add(
+          new FabricSettings.PathSettings(
+              address,
+              path.word("service"),
+              path.word("host-address"),
+              path.word("host-interface")));
+    }
+    if (transport == FabricSettings.Transport.LOOP && paths.isEmpty()) {
+      paths.add(new FabricSettings.PathSettings("", "", "", ""));
+    }
+    boolean autoConnect = nvmeof.flag("auto-connect");
+    if (paths.isEmpty() && autoConnect) {
+      throw nvmeof.wrong(
+          "paths", "[]", "name at least one, as in [ { address = 10.0.0.1, service = 4420 } ]");
+    }
+    String nqn = nvmeof.word("subsystem-nqn");
+    if (!nqn.startsWith("nqn.") || nqn.length() > NQN_LENGTH_MAX) {
+      throw nvmeof.wrong(
+          "subsystem-nqn",
+          nqn,
+          "the subsystem's NVMe Qualified Name: nqn.YYYY-MM.…, at most 223 characters");
+    }
+    boolean discovery = nvmeof.flag("discovery");
+    if (discovery && transport == FabricSettings.Transport.LOOP) {
+      throw nvmeof.wrong("discovery", "true", "the loop transport has no discovery service");
+    }
+    boolean tls = nvmeof.flag("tls.enabled");
+    if (tls && transport != FabricSettings.Transport.TCP) {
+      throw nvmeof.wrong("tls.enabled", "true", "TLS is there for transport tcp only");
+    }
+    String filesystem = nvmeof.word("filesystem");
+    if (!FILESYSTEMS.contains(filesystem)) {
+      throw nvmeof.wrong("filesystem", filesystem, "one of " + String.join(", ", FILESYSTEMS));
+    }
+    return new FabricSettings(
+        transport,
+        discovery,
+        List.copyOf(paths),
+        nqn,
+        nvmeof.count("namespace-id", 1, Integer.MAX_VALUE),
+        nvmeof.word("host-nqn"),
+        nvmeof.word("host-id"),
+        nvmeof.count("io-queues", 0, 65_535),
+        nvmeof.count("write-queues", 0, 65_535),
+        nvmeof.count("poll-queues", 0, 65_535),
+        nvmeof.count("queue-size", 0, 65_535),
+        nvmeof.count("type-of-service", 0, 255),
+        nvmeof.seconds("keep-alive-timeout"),
+        nvmeof.seconds("reconnect-delay"),
+        nvmeof.secondsUnless("ctrl-loss-timeout", "forever"),
+        nvmeof.secondsUnless("fast-io-fail-timeout", "off"),
+        nvmeof.flag("header-digest"),
+        nvmeof.flag("data-digest"),
+        nvmeof.flag("disable-submission-flow"),
+        new FabricSettings.Security(
+            nvmeof.secretFile("authentication.host-secret-file"),
+            nvmeof.secretFile("authentication.controller-secret-file"),
+            tls,
+            nvmeof.word("tls.keyring"),
+            nvmeof.word("tls.key-id"),
+            nvmeof.word("tls.key-identity"),
+            nvmeof.flag("tls.concatenate")),
+        autoConnect,
+        nvmeof.flag("auto-mount"),
+        nvmeof.flag("auto-disconnect"),
+        nvmeof.word("command"),
+        nvmeof.positive("command-timeout"),
+        nvmeof.positive("state-poll-interval"),
+        filesystem,
+        nvmeof.word("mount-options"),
+        switch (nvmeof.word("format", "never", "if-empty")) {
+          case "never" -> FabricSettings.Format.NEVER;
+          default -> FabricSettings.Format.IF_EMPTY;
+        });
   }
 
   /** Reads typed values of one block and says what is wrong with them. */
-  private record Reader(Config config) {
+  private record Reader(String where, Config config) {
+
+    Reader block(String key) {
+      try {
+        return new Reader(where + "." + key, config.getConfig(key));
+      } catch (ConfigException wrong) {
+        throw missing(key, wrong);
+      }
+    }
+
+    /** A list of blocks; what a block leaves out is empty. */
+    List<Reader> blocks(String key) {
+      try {
+        List<Reader> blocks = new ArrayList<>();
+        for (Config each : config.getConfigList(key)) {
+          blocks.add(new Reader("%s.%s[%d]".formatted(where, key, blocks.size()), each));
+        }
+        return blocks;
+      } catch (ConfigException wrong) {
+        throw missing(key, wrong);
+      }
+    }
+
+    /** A text that may become an argument of a command: without blanks and control characters. */
+    String word(String key) {
+      String text = config.hasPath(key) || !where.endsWith("]") ? text(key).strip() : "";
+      if (!text.chars().allMatch(c -> c > ' ' && c != 127)) {
+        throw wrong(key, text, "write it without blanks and control characters");
+      }
+      if (text.startsWith("-")) {
+        throw wrong(key, text, "it may not begin with a '-'");
+      }
+      return text;
+    }
+
+    /** nvme-cli counts in seconds. */
+    Duration seconds(String key) {
+      Duration duration = positive(key);
+      if (duration.toNanos() % 1_000_000_000L != 0) {
+        throw wrong(key, text(key), "whole seconds");
+      }
+      return duration;
+    }
+
+    Optional<Duration> secondsUnless(String key, String none) {
+      return text(key).equals(none) ? Optional.empty() : Optional.of(seconds(key));
+    }
+
+    Optional<Path> secretFile(String key) {
+      String text = text(key);
+      return text.isEmpty() ? Optional.empty() : Optional.of(value(key, text, Path::of));
+    }
 
     String text(String key) {
       try {
@@ -271,7 +450,7 @@ public record StoreSettings(
 
     String word(String key, String... words) {
       String word = text(key).toLowerCase(Locale.ROOT);
-      if (!java.util.List.of(words).contains(word)) {
+      if (!List.of(words).contains(word)) {
         throw wrong(key, word, "one of " + String.join(", ", words));
       }
       return word;
@@ -294,12 +473,12 @@ public record StoreSettings(
     }
 
     IllegalArgumentException wrong(String key, Object value, String mend) {
-      return new IllegalArgumentException("weft." + key + " = " + value + ": " + mend);
+      return new IllegalArgumentException(where + "." + key + " = " + value + ": " + mend);
     }
 
     IllegalArgumentException missing(String key, ConfigException cause) {
       return new IllegalArgumentException(
-          "weft." + key + " is missing or not of its type: " + cause.getMessage(), cause);
+          where + "." + key + " is missing or not of its type: " + cause.getMessage(), cause);
     }
   }
 }

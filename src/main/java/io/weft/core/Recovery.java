@@ -3,10 +3,12 @@ package io.weft.core;
 import io.weft.base.ChunkAddress;
 import io.weft.base.KeysPage;
 import java.util.Arrays;
+import java.util.Set;
 
 /**
- * Rebuilds the catalog of a machine that has not served yet, from what a snapshot of the index says
- * and what a scan of the device finds.
+ * Brings the catalog of a machine in line with the device: rebuilds it before the machine serves,
+ * from what a snapshot of the index says and what a scan finds, and checks it again after the
+ * device was away ({@link #revalidating}).
  *
  * <p>After a clean shutdown the snapshot alone decides which chunks are there ({@link
  * #trustSnapshot}). Otherwise the scan decides, and the snapshot only lends its order and
@@ -15,6 +17,11 @@ import java.util.Arrays;
  *
  * <p>Of several generations of one key the highest wins and the others are removed: a replacement
  * had been published when the process died before it removed the old file.
+ *
+ * <p>After the device was away the index is the authority: it knows what was replaced, deleted and
+ * evicted, and a filesystem that lost its last moments does not. A chunk that the scan finds stays
+ * if the index names exactly it, and is removed if it is of a generation that the index had given
+ * out. A later generation is of somebody who used the device meanwhile, and is taken in.
  */
 public final class Recovery {
 
@@ -41,10 +48,32 @@ public final class Recovery {
   private int[] states = new int[1024];
   private long snapshotLast;
   private long superseded;
+  private long forgotten;
+
+  /** Generations below this were given out by this machine; 0 where it has not served. */
+  private long knownBelow;
+
+  private Set<Long> removing = Set.of();
 
   public Recovery(StoreMachine machine) {
     this.machine = machine;
     this.catalog = machine.catalog();
+  }
+
+  /**
+   * Checks a machine that has served against the device it got back. No order to the device may be
+   * out. Locks, pins and the eviction order stay.
+   */
+  public static Recovery revalidating(StoreMachine machine) {
+    Recovery recovery = new Recovery(machine);
+    recovery.knownBelow = recovery.catalog.nextGeneration();
+    recovery.removing = machine.removing();
+    for (int entry = recovery.catalog.index.nextOccupied(0);
+        entry >= 0;
+        entry = recovery.catalog.index.nextOccupied(entry + 1)) {
+      recovery.catalog.index.setFlag(entry, Catalog.UNCONFIRMED);
+    }
+    return recovery;
   }
 
   /** A generation that may have been given out before. */
@@ -83,6 +112,10 @@ public final class Recovery {
 
   /** A chunk that the scan found in order. */
   public void found(ChunkAddress address, long length, boolean hasMetadata) {
+    if (knownBelow > 0) {
+      confirm(address, length, hasMetadata);
+      return;
+    }
     int entry = catalog.index.find(address.key());
     if (entry < 0) {
       entry = enter(address, length, hasMetadata);
@@ -111,9 +144,42 @@ public final class Recovery {
     catalog.removeUnlisted(older, olderLength);
   }
 
+  private void confirm(ChunkAddress address, long length, boolean hasMetadata) {
+    int entry = catalog.index.find(address.key());
+    boolean unconfirmed = entry >= 0 && catalog.index.flag(entry, Catalog.UNCONFIRMED);
+    if (unconfirmed && catalog.index.generation(entry) == address.generation()) {
+      catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
+      rename(entry, address, length, hasMetadata);
+    } else if (address.generation() < knownBelow) {
+      if (!removing.contains(address.generation())) {
+        superseded++;
+        catalog.removeUnlisted(address, length);
+      }
+    } else if (unconfirmed) {
+      catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
+      rename(entry, address, length, hasMetadata);
+    } else if (entry < 0) {
+      catalog.addToPolicy(enter(address, length, hasMetadata));
+    } else {
+      // Two files of a later generation: which of them is the later one, the next start decides.
+      catalog.sawGeneration(address.generation());
+    }
+  }
+
   /** Brings the chunks into their order, and the usage under the capacity. */
   public Report finish() {
-    long forgotten = 0;
+    if (knownBelow > 0) {
+      for (int entry = catalog.index.nextOccupied(0);
+          entry >= 0;
+          entry = catalog.index.nextOccupied(entry + 1)) {
+        if (catalog.index.flag(entry, Catalog.UNCONFIRMED)) {
+          catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
+          machine.lost(entry);
+          forgotten++;
+        }
+      }
+      return new Report(catalog.index.size(), forgotten, superseded, machine.enforceCapacity());
+    }
     int[] present = new int[catalog.index.size()];
     int count = 0;
     for (int entry = catalog.index.nextOccupied(0);

@@ -123,8 +123,8 @@ public final class StoreMachine {
   private long cleared;
   private final List<Consumer<Long>> clearWaiting = new ArrayList<>();
 
-  private Rejected.@Nullable Reason closedFor = null;
-  private String closedDetail = "";
+  private @Nullable Rejected closed;
+  private boolean loadsMiss;
 
   public StoreMachine(
       Limits limits,
@@ -179,8 +179,8 @@ public final class StoreMachine {
       request.answer(Failed.deadline());
       return;
     }
-    if (closedFor != null) {
-      reject(request, closedFor, closedDetail);
+    if (closed != null) {
+      reject(request, closed);
       return;
     }
     long physical = catalog.physicalBytes(request.length());
@@ -315,12 +315,12 @@ public final class StoreMachine {
       if (head == null) {
         return;
       }
-      if (head.request().abandoned() || closedFor != null) {
+      if (head.request().abandoned() || closed != null) {
         spaceWaiters.removeFirst();
         spaceWaitersBytes -= head.physicalBytes();
         endWithoutWrite(head.request(), head.salt(), head.physicalBytes());
-        if (closedFor != null) {
-          reject(head.request(), closedFor, closedDetail);
+        if (closed != null) {
+          reject(head.request(), closed);
         } else {
           head.request().answer(Failed.deadline());
         }
@@ -379,10 +379,10 @@ public final class StoreMachine {
 
   private void runLastTries() {
     while (!lastTries.isEmpty()
-        && (closedFor != null || lastTries.getFirst().whenDone() <= removesDone)) {
+        && (closed != null || lastTries.getFirst().whenDone() <= removesDone)) {
       LastTry next = lastTries.removeFirst();
       if (!next.request().abandoned()
-          && closedFor == null
+          && closed == null
           && ledger.tryReserve(CapacityLedger.Category.STAGING, next.physicalBytes())) {
         if (ledger.mayStart(next.physicalBytes())) {
           startWrite(next.request(), next.physicalBytes(), true);
@@ -479,8 +479,12 @@ public final class StoreMachine {
   }
 
   private void reject(StoreRequest request, Rejected.Reason reason, String detail) {
+    reject(request, new Rejected(reason, detail));
+  }
+
+  private void reject(StoreRequest request, Rejected why) {
     metrics.add(Metric.STORES_REJECTED);
-    request.answer(new Rejected(reason, detail));
+    request.answer(why);
   }
 
   // ---------------------------------------------------------------- loads
@@ -495,8 +499,12 @@ public final class StoreMachine {
       request.answer(Failed.deadline());
       return;
     }
-    if (closedFor != null) {
-      request.answer(new Rejected(closedFor, closedDetail));
+    if (closed != null) {
+      if (loadsMiss) {
+        miss(request, LoadOutcome.Miss.Why.UNAVAILABLE);
+      } else {
+        request.answer(closed);
+      }
       return;
     }
     int entry = catalog.index.find(request.key());
@@ -618,6 +626,20 @@ public final class StoreMachine {
     }
   }
 
+  /** A chunk that is not on the device any more, after the device was away. */
+  void lost(int entry) {
+    vanished(entry);
+  }
+
+  /** The generations whose files are on their way out already. */
+  Set<Long> removing() {
+    Set<Long> generations = new HashSet<>(catalog.retiredGenerations());
+    failedRemoves.forEach(each -> generations.add(each.address().generation()));
+    removesQueued.forEach(each -> generations.add(each.address().generation()));
+    quarantines.forEach(each -> generations.add(each.address().generation()));
+    return generations;
+  }
+
   private void vanished(int entry) {
     metrics.add(Metric.VANISHED);
     announceRemoved(entry, RemovalCause.VANISHED);
@@ -635,8 +657,8 @@ public final class StoreMachine {
 
   /** Which of the keys are there, published and not expired. Does not count as a use. */
   public KeysOutcome lookup(List<ChunkKey> keys) {
-    if (closedFor != null) {
-      return new Rejected(closedFor, closedDetail);
+    if (closed != null) {
+      return loadsMiss ? new KeysOutcome.Done(keys.size(), new BitSet(), new BitSet()) : closed;
     }
     BitSet hits = new BitSet(keys.size());
     int[] entries = new int[keys.size()];
@@ -694,8 +716,8 @@ public final class StoreMachine {
    * reader is done.
    */
   public KeysOutcome delete(List<ChunkKey> keys, boolean force) {
-    if (closedFor != null) {
-      return new Rejected(closedFor, closedDetail);
+    if (closed != null) {
+      return closed;
     }
     BitSet hits = new BitSet(keys.size());
     BitSet held = new BitSet();
@@ -755,8 +777,8 @@ public final class StoreMachine {
 
   /** What is known of one chunk; metadata is read from the device where there is any. */
   public void stat(ChunkKey key, Consumer<StatOutcome> answer) {
-    if (closedFor != null) {
-      answer.accept(new Rejected(closedFor, closedDetail));
+    if (closed != null) {
+      answer.accept(closed);
       return;
     }
     int entry = findLive(key);
@@ -823,8 +845,8 @@ public final class StoreMachine {
 
   /** Gives the chunk another expiry time, on the device first: it holds after a crash. */
   public void expire(ChunkKey key, long expiresAtMillis, Consumer<ExpireOutcome> answer) {
-    if (closedFor != null) {
-      answer.accept(new Rejected(closedFor, closedDetail));
+    if (closed != null) {
+      answer.accept(closed);
       return;
     }
     Flight flight = flights.get(key);
@@ -1103,17 +1125,21 @@ public final class StoreMachine {
 
   // ---------------------------------------------------------------- opening and closing
 
-  /** From now on requests are rejected with this reason; what is on the device goes on. */
-  public void close(Rejected.Reason reason, String detail) {
-    closedFor = reason;
-    closedDetail = detail;
+  /**
+   * From now on requests are rejected; what is on the device goes on.
+   *
+   * @param misses whether loads and lookups are misses instead
+   */
+  public void close(Rejected why, boolean misses) {
+    closed = why;
+    loadsMiss = misses;
     runLastTries();
     admitSpaceWaiters();
   }
 
   /** Requests are taken again. */
   public void open() {
-    closedFor = null;
+    closed = null;
     admitSpaceWaiters();
   }
 

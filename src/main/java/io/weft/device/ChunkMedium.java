@@ -5,6 +5,7 @@ import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.concurrent.CompletionStage;
 
 /**
  * The one door to the bytes on the device. All alignment, full-count checks, naming and publication
@@ -94,6 +95,9 @@ public interface ChunkMedium extends AutoCloseable {
    */
   @Override
   void close();
+
+  /** Completed when the last descriptor is closed, some time after {@link #close}. */
+  CompletionStage<Void> released();
 
   /** A store in pieces. Pieces do not overlap, come in any order and from any thread. */
   interface ChunkWrite {

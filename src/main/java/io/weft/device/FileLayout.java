@@ -12,6 +12,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,6 +38,7 @@ public final class FileLayout implements ChunkMedium {
   private final Ticker ticker;
   private final MediumInfo info;
   private final UseCount uses;
+  private final CompletableFuture<Void> released = new CompletableFuture<>();
 
   private FileLayout(StoreDirectory store, Durability durability, Ticker ticker) {
     this.store = store;
@@ -61,6 +64,7 @@ public final class FileLayout implements ChunkMedium {
             () -> {
               leaves.close();
               store.close();
+              released.complete(null);
             });
     this.snapshots = new FileSnapshots(store, uses, ticker);
   }
@@ -394,6 +398,11 @@ public final class FileLayout implements ChunkMedium {
   @Override
   public void close() {
     uses.close();
+  }
+
+  @Override
+  public CompletionStage<Void> released() {
+    return released.minimalCompletionStage();
   }
 
   Durability durability() {

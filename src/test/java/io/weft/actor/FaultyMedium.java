@@ -13,6 +13,7 @@ import io.weft.device.SnapshotStore;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Set;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -238,5 +239,10 @@ final class FaultyMedium implements ChunkMedium {
   public void close() {
     faults.closes.incrementAndGet();
     real.close();
+  }
+
+  @Override
+  public CompletionStage<Void> released() {
+    return real.released();
   }
 }

@@ -110,6 +110,7 @@ final class TestStore implements AutoCloseable {
                 settings,
                 TestStore::salt,
                 ticker,
+                null,
                 (layout, time) -> new FaultyMedium(FileLayout.open(layout, time), faults)));
     return new TestStore(kit, actor, faults, directory);
   }

@@ -517,7 +517,7 @@ class StoreMachineTest {
       Storing store = rig.store("k", 2);
       rig.fail(Order.Write.class, "k", Kind.NO_SPACE);
       assertNull(store.outcome);
-      rig.machine.close(Rejected.Reason.CLOSED, "the end");
+      rig.machine.close(new Rejected(Rejected.Reason.CLOSED, "the end"), false);
       assertEquals(Failed.Cause.NO_SPACE, failure(store.outcome));
       rig.doAll();
       rig.assertAtRest();
@@ -1107,7 +1107,7 @@ class StoreMachineTest {
       rig.stored("a", 1);
       rig.store("writing", 1);
       Storing waiting = rig.replace("writing", 1);
-      rig.machine.close(Rejected.Reason.BREAKER_OPEN, "why");
+      rig.machine.close(new Rejected(Rejected.Reason.BREAKER_OPEN, "why"), false);
       assertEquals(Rejected.Reason.BREAKER_OPEN, reason(rig.store("x", 1).outcome));
       Rejected expected = new Rejected(Rejected.Reason.BREAKER_OPEN, "why");
       assertEquals(expected, rig.load("a").outcome);
@@ -1129,7 +1129,7 @@ class StoreMachineTest {
       MachineRig small = new MachineRig(2);
       small.stored("a", 2);
       Storing waiting = small.store("b", 2);
-      small.machine.close(Rejected.Reason.CLOSED, "the end");
+      small.machine.close(new Rejected(Rejected.Reason.CLOSED, "the end"), false);
       assertEquals(Rejected.Reason.CLOSED, reason(waiting.outcome));
       small.doAll();
       small.assertAtRest();

@@ -933,7 +933,7 @@ public final class SimWorld {
     closed = !closed;
     note(closed ? "close" : "open");
     if (closed) {
-      machine.close(Rejected.Reason.CLOSED, "by the simulation");
+      machine.close(new Rejected(Rejected.Reason.CLOSED, "by the simulation"), false);
     } else {
       machine.open();
     }

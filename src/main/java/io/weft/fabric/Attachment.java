@@ -1,0 +1,318 @@
+package io.weft.fabric;
+
+import io.weft.base.FabricSettings;
+import io.weft.base.Ticker;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The way from a subsystem's name to a mounted filesystem, and back: connect what is not connected,
+ * find the namespace's block device, mount it, and at the end undo what was done here and nothing
+ * else. Remembers which controllers and which mount are its own.
+ *
+ * <p>Every method but {@link #health} blocks for as long as commands take; they are called by one
+ * thread at a time. What is found is always the kernel's state of that moment: device names change
+ * from one connection to the next.
+ */
+public final class Attachment {
+  private static final Logger LOG = LoggerFactory.getLogger(Attachment.class);
+
+  private final FabricSettings settings;
+  private final Path mountPoint;
+  private final FabricControl fabric;
+  private final MountControl mounts;
+  private final Ticker ticker;
+  private final Set<String> connectedHere = new HashSet<>();
+  private boolean mountedHere;
+  private String version = "";
+
+  /**
+   * The subsystem's paths at one moment.
+   *
+   * @param live controllers that take I/O
+   * @param missing configured paths without a controller
+   */
+  public record Health(int live, int controllers, int missing) {
+    @Override
+    public String toString() {
+      return "%d of %d paths live".formatted(live, controllers + missing);
+    }
+  }
+
+  public Attachment(
+      FabricSettings settings,
+      Path mountPoint,
+      FabricControl fabric,
+      MountControl mounts,
+      Ticker ticker) {
+    this.settings = settings;
+    this.mountPoint = mountPoint;
+    this.fabric = fabric;
+    this.mounts = mounts;
+    this.ticker = ticker;
+  }
+
+  /** With nvme-cli, mount(8) and the kernel of this machine. */
+  public static Attachment ofSystem(FabricSettings settings, Path mountPoint, Ticker ticker) {
+    CommandRunner commands = new SystemCommands();
+    return new Attachment(
+        settings,
+        mountPoint,
+        new NvmeCli(settings, commands, Path.of("/sys"), ticker),
+        new SystemMounts(commands, settings.commandTimeout()),
+        ticker);
+  }
+
+  // ---------------------------------------------------------------- up
+
+  /** Connects, and waits for the namespace's block device. */
+  public FabricControl.BlockDevice connect() throws FabricException {
+    if (settings.autoConnect()) {
+      if (version.isEmpty()) {
+        version = fabric.check();
+        LOG.info("nvme-cli {}", version);
+      }
+      connectPaths();
+    }
+    return awaitDevice();
+  }
+
+  /** The kernel gives names out again: to controllers that somebody else connects. */
+  private void forgetGone(List<FabricControl.Controller> present) {
+    connectedHere.retainAll(present.stream().map(FabricControl.Controller::name).toList());
+  }
+
+  /** Connects every path that is not connected; one that works is enough. */
+  private void connectPaths() throws FabricException {
+    forgetGone(fabric.controllers());
+    FabricException first = null;
+    boolean any = false;
+    for (FabricSettings.PathSettings path : paths()) {
+      try {
+        connect(path);
+        any = true;
+      } catch (FabricException failed) {
+        LOG.warn("{}", failed.getMessage());
+        first = first == null ? failed : first;
+      }
+    }
+    if (!any && first != null) {
+      throw first;
+    }
+  }
+
+  private void connect(FabricSettings.PathSettings path) throws FabricException {
+    fabric
+        .connect(path)
+        .ifPresent(
+            controller -> {
+              connectedHere.add(controller.name());
+              LOG.info("connected {} as {}", path, controller.name());
+            });
+  }
+
+  private List<FabricSettings.PathSettings> paths() throws FabricException {
+    if (!settings.discovery()) {
+      return settings.paths();
+    }
+    Set<FabricSettings.PathSettings> found = new LinkedHashSet<>();
+    FabricException first = null;
+    for (FabricSettings.PathSettings service : settings.paths()) {
+      try {
+        for (FabricControl.DiscoveredSubsystem each : fabric.discover(service)) {
+          if (each.nqn().equals(settings.subsystemNqn())) {
+            found.add(
+                new FabricSettings.PathSettings(
+                    each.address(),
+                    each.service(),
+                    service.hostAddress(),
+                    service.hostInterface()));
+          }
+        }
+      } catch (FabricException failed) {
+        first = first == null ? failed : first;
+      }
+    }
+    if (found.isEmpty()) {
+      throw first != null
+          ? first
+          : new FabricException(
+              FabricException.Kind.WRONG_NQN,
+              "the discovery services at %s do not offer %s to this host"
+                  .formatted(settings.paths(), settings.subsystemNqn()));
+    }
+    return List.copyOf(found);
+  }
+
+  private FabricControl.BlockDevice awaitDevice() throws FabricException {
+    long end = ticker.nanoTime() + settings.commandTimeout().toNanos();
+    while (true) {
+      List<FabricControl.Controller> controllers = fabric.controllers();
+      boolean live = controllers.stream().anyMatch(FabricControl.Controller::live);
+      Optional<FabricControl.BlockDevice> device = live ? fabric.blockDevice() : Optional.empty();
+      if (device.isPresent()) {
+        return device.get();
+      }
+      if (controllers.isEmpty()) {
+        throw new FabricException(
+            FabricException.Kind.NOT_CONNECTED,
+            "%s is not connected%s"
+                .formatted(
+                    settings.subsystemNqn(),
+                    settings.autoConnect() ? "" : ", and weft.nvmeof.auto-connect is off"));
+      }
+      if (ticker.nanoTime() - end >= 0) {
+        throw live
+            ? new FabricException(
+                FabricException.Kind.NO_NAMESPACE,
+                "%s is connected and has no namespace %d"
+                    .formatted(settings.subsystemNqn(), settings.namespaceId()))
+            : new FabricException(
+                FabricException.Kind.UNREACHABLE,
+                "no path to %s is live: %s".formatted(settings.subsystemNqn(), controllers));
+      }
+      LockSupport.parkNanos(settings.statePollInterval().toNanos());
+    }
+  }
+
+  /**
+   * Mounts the device where it is not mounted.
+   *
+   * @return {@code major:minor} of the device, which the mount point is verified to be on
+   */
+  public String mount(FabricControl.BlockDevice device) throws FabricException {
+    MountTable table = mounts.table();
+    Optional<MountTable.Mount> there = table.at(mountPoint);
+    if (there.isPresent()) {
+      if (there.get().deviceNumber().equals(device.number())) {
+        return device.number();
+      }
+      if (!mountedHere) {
+        throw new FabricException(
+            FabricException.Kind.MOUNT_POINT_IN_USE,
+            "%s has %s (device %s) mounted, and %s is device %s"
+                .formatted(
+                    mountPoint,
+                    there.get().source(),
+                    there.get().deviceNumber(),
+                    device.path(),
+                    device.number()));
+      }
+      unmount();
+    }
+    if (!settings.autoMount()) {
+      throw new FabricException(
+          FabricException.Kind.NOT_MOUNTED,
+          "%s is not mounted at %s, and weft.nvmeof.auto-mount is off"
+              .formatted(device.path(), mountPoint));
+    }
+    for (MountTable.Mount mount : table.mounts()) {
+      if (mount.deviceNumber().equals(device.number())) {
+        throw new FabricException(
+            FabricException.Kind.MOUNTED_ELSEWHERE,
+            "%s is mounted at %s".formatted(device.path(), mount.mountPoint()));
+      }
+    }
+    mounts.requireFree(mountPoint);
+    mounts.requireUnused(device.path());
+    Optional<String> found = mounts.filesystem(device.path());
+    if (found.isPresent() && !found.get().equals(settings.filesystem())) {
+      throw new FabricException(
+          FabricException.Kind.FOREIGN_FILESYSTEM,
+          "%s holds %s, and weft.nvmeof.filesystem is %s"
+              .formatted(device.path(), found.get(), settings.filesystem()));
+    }
+    if (found.isPresent()) {
+      mounts.check(device.path(), settings.filesystem());
+    } else if (settings.format() == FabricSettings.Format.IF_EMPTY) {
+      LOG.info("{} is empty: making {}", device.path(), settings.filesystem());
+      mounts.format(device.path(), settings.filesystem());
+    } else {
+      throw new FabricException(
+          FabricException.Kind.NOT_FORMATTED,
+          "%s is empty: make a filesystem, or set weft.nvmeof.format = if-empty"
+              .formatted(device.path()));
+    }
+    MountTable.Mount mounted =
+        mounts.mount(device.path(), mountPoint, settings.filesystem(), settings.mountOptions());
+    mountedHere = true;
+    if (!mounted.deviceNumber().equals(device.number())) {
+      throw new FabricException(
+          FabricException.Kind.MOUNT_POINT_IN_USE,
+          "%s shows device %s after mounting %s"
+              .formatted(mountPoint, mounted.deviceNumber(), device.number()));
+    }
+    LOG.info("mounted {} at {}", device.path(), mountPoint);
+    return device.number();
+  }
+
+  // ---------------------------------------------------------------- while it is up
+
+  /** The kernel's word on the paths; reads sysfs, and does not wait. */
+  public Health health() throws FabricException {
+    List<FabricControl.Controller> controllers = fabric.controllers();
+    int live = (int) controllers.stream().filter(FabricControl.Controller::live).count();
+    int missing = settings.discovery() ? 0 : missingPaths(controllers).size();
+    return new Health(live, controllers.size(), missing);
+  }
+
+  private List<FabricSettings.PathSettings> missingPaths(
+      List<FabricControl.Controller> controllers) {
+    List<FabricSettings.PathSettings> missing = new ArrayList<>();
+    for (FabricSettings.PathSettings path : settings.paths()) {
+      if (controllers.stream().noneMatch(each -> fabric.leadsTo(each, path))) {
+        missing.add(path);
+      }
+    }
+    return missing;
+  }
+
+  /** Connects the paths that the kernel has given up. What cannot be reached yet is left. */
+  public void reconnectMissing() throws FabricException {
+    if (!settings.autoConnect()) {
+      return;
+    }
+    List<FabricControl.Controller> present = fabric.controllers();
+    forgetGone(present);
+    for (FabricSettings.PathSettings path : missingPaths(present)) {
+      try {
+        connect(path);
+      } catch (FabricException notYet) {
+        LOG.debug("{}", notYet.getMessage());
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- down
+
+  /** Unmounts what was mounted here; lazily where somebody keeps it busy. */
+  public void unmount() throws FabricException {
+    if (mountedHere) {
+      mounts.unmount(mountPoint, true);
+      mountedHere = false;
+      LOG.info("unmounted {}", mountPoint);
+    }
+  }
+
+  /** Disconnects what was connected here. */
+  public void disconnect() throws FabricException {
+    if (!settings.autoDisconnect()) {
+      return;
+    }
+    for (FabricControl.Controller controller : fabric.controllers()) {
+      if (connectedHere.contains(controller.name())) {
+        fabric.disconnect(controller);
+        LOG.info("disconnected {}", controller.name());
+      }
+    }
+    connectedHere.clear();
+  }
+}

@@ -1,0 +1,63 @@
+package io.weft.fabric;
+
+import io.weft.base.FabricSettings;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The fabric as the link needs it: which controllers of a subsystem this host has, one more, one
+ * fewer, and the block device of a namespace. Every method blocks, within the command's time-out;
+ * what changes something has confirmed it by the kernel's own state when it returns.
+ */
+public interface FabricControl {
+
+  /** That the command is there and new enough. Returns its version. */
+  String check() throws FabricException;
+
+  /** What the discovery service at this path offers to this host. */
+  List<DiscoveredSubsystem> discover(FabricSettings.PathSettings path) throws FabricException;
+
+  /** The controllers of the subsystem that this host has now, of whoever connected them. */
+  List<Controller> controllers() throws FabricException;
+
+  /**
+   * Connects one path.
+   *
+   * @return the new controller; empty where the path was connected already
+   */
+  Optional<Controller> connect(FabricSettings.PathSettings path) throws FabricException;
+
+  /** Disconnects one controller, and waits until it is gone. One that is gone already is fine. */
+  void disconnect(Controller controller) throws FabricException;
+
+  /** Whether this controller is the one that connecting this path makes. */
+  boolean leadsTo(Controller controller, FabricSettings.PathSettings path);
+
+  /** The block device of the namespace; empty while the kernel has none. */
+  Optional<BlockDevice> blockDevice() throws FabricException;
+
+  /**
+   * @param number {@code major:minor}
+   */
+  record BlockDevice(Path path, String number) {}
+
+  /**
+   * One subsystem that a discovery service offers.
+   *
+   * @param address where, as in {@code traddr} and {@code trsvcid}
+   */
+  record DiscoveredSubsystem(String transport, String address, String service, String nqn) {}
+
+  /**
+   * One controller of this host: one path to the subsystem.
+   *
+   * @param name as in {@code nvme0}
+   * @param state as the kernel says it: new, live, resetting, connecting, deleting, dead
+   */
+  record Controller(String name, String transport, String address, String service, String state) {
+    public boolean live() {
+      return state.equals("live");
+    }
+  }
+}

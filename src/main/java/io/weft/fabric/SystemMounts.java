@@ -1,0 +1,163 @@
+package io.weft.fabric;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Optional;
+
+/** Mounts through mount(8), umount(8), blkid(8), mkfs(8) and fsck(8). */
+public final class SystemMounts implements MountControl {
+  private static final int BLKID_NOTHING_FOUND = 2;
+  private static final int FSCK_CORRECTED = 1;
+
+  private final CommandRunner commands;
+  private final Duration timeout;
+
+  public SystemMounts(CommandRunner commands, Duration timeout) {
+    this.commands = commands;
+    this.timeout = timeout;
+  }
+
+  @Override
+  public Optional<String> filesystem(Path device) throws FabricException {
+    CommandRunner.Result result =
+        commands.run(
+            new CommandLine("blkid", "--probe", "--output=export", device.toString()), timeout);
+    if (result.exitCode() == BLKID_NOTHING_FOUND) {
+      return Optional.empty();
+    }
+    if (!result.ok()) {
+      throw failure("blkid of " + device, result);
+    }
+    String found =
+        result.output().lines().filter(line -> line.startsWith("TYPE=")).findFirst().orElse("");
+    if (found.isEmpty()) {
+      throw new FabricException(
+          FabricException.Kind.FOREIGN_FILESYSTEM,
+          device + " holds something that is no filesystem: " + result.output().strip());
+    }
+    return Optional.of(found.substring("TYPE=".length()).strip());
+  }
+
+  @Override
+  public void format(Path device, String filesystem) throws FabricException {
+    CommandRunner.Result result =
+        commands.run(new CommandLine("mkfs." + filesystem, "-q", device.toString()), timeout);
+    if (!result.ok()) {
+      throw failure("mkfs of " + device, result);
+    }
+  }
+
+  @Override
+  public void check(Path device, String filesystem) throws FabricException {
+    CommandRunner.Result result =
+        commands.run(new CommandLine("fsck." + filesystem, "-p", device.toString()), timeout);
+    if (result.exitCode() > FSCK_CORRECTED) {
+      throw new FabricException(
+          FabricException.Kind.DAMAGED,
+          "fsck of %s: %s; a person must look at it".formatted(device, result.lastWords()));
+    }
+  }
+
+  @Override
+  public MountTable.Mount mount(Path device, Path mountPoint, String filesystem, String options)
+      throws FabricException {
+    requireFree(mountPoint);
+    CommandLine command = new CommandLine("mount", "-t", filesystem);
+    if (!options.isEmpty()) {
+      command.add("-o").add(options);
+    }
+    CommandRunner.Result result =
+        commands.run(command.add("--").add(device.toString()).add(mountPoint.toString()), timeout);
+    if (!result.ok()) {
+      throw failure("mount of " + device + " at " + mountPoint, result);
+    }
+    return table()
+        .at(mountPoint)
+        .orElseThrow(
+            () ->
+                new FabricException(
+                    FabricException.Kind.OTHER,
+                    "mount of %s at %s succeeded, and the kernel shows no mount"
+                        .formatted(device, mountPoint)));
+  }
+
+  @Override
+  public void requireFree(Path mountPoint) throws FabricException {
+    if (!Files.isDirectory(mountPoint)) {
+      throw new FabricException(
+          FabricException.Kind.NO_MOUNT_POINT,
+          "the mount point %s is no directory: make it".formatted(mountPoint));
+    }
+    Optional<MountTable.Mount> there = table().at(mountPoint);
+    if (there.isPresent()) {
+      throw new FabricException(
+          FabricException.Kind.MOUNT_POINT_IN_USE,
+          "%s has %s mounted".formatted(mountPoint, there.get().source()));
+    }
+    try (var files = Files.list(mountPoint)) {
+      if (files.findAny().isPresent()) {
+        throw new FabricException(
+            FabricException.Kind.MOUNT_POINT_IN_USE,
+            "the mount point %s is not empty: a mount would hide what is there"
+                .formatted(mountPoint));
+      }
+    } catch (IOException unreadable) {
+      throw new FabricException(
+          FabricException.Kind.NO_PERMISSION,
+          "the mount point %s cannot be read: %s".formatted(mountPoint, unreadable.getMessage()),
+          unreadable);
+    }
+  }
+
+  @Override
+  public void requireUnused(Path device) throws FabricException {
+    ExclusiveOpen.check(device);
+  }
+
+  @Override
+  public void unmount(Path mountPoint, boolean lazily) throws FabricException {
+    if (table().at(mountPoint).isEmpty()) {
+      return;
+    }
+    CommandRunner.Result result =
+        commands.run(new CommandLine("umount", "--", mountPoint.toString()), timeout);
+    if (!result.ok() && lazily) {
+      result =
+          commands.run(new CommandLine("umount", "--lazy", "--", mountPoint.toString()), timeout);
+    }
+    if (table().at(mountPoint).isPresent()) {
+      throw failure("umount of " + mountPoint, result);
+    }
+  }
+
+  @Override
+  public MountTable table() throws FabricException {
+    try {
+      return MountTable.read();
+    } catch (IOException unreadable) {
+      throw new FabricException(
+          FabricException.Kind.OTHER, "the kernel's table of mounts cannot be read", unreadable);
+    }
+  }
+
+  private static FabricException failure(String what, CommandRunner.Result result) {
+    String said = result.errors().toLowerCase(java.util.Locale.ROOT);
+    FabricException.Kind kind;
+    if (said.contains("permission denied")
+        || said.contains("must be superuser")
+        || said.contains("operation not permitted")) {
+      kind = FabricException.Kind.NO_PERMISSION;
+    } else if (said.contains("busy")) {
+      kind = FabricException.Kind.BUSY;
+    } else if (said.contains("wrong fs type") || said.contains("bad superblock")) {
+      kind = FabricException.Kind.FOREIGN_FILESYSTEM;
+    } else if (said.contains("needs cleaning") || said.contains("corrupt")) {
+      kind = FabricException.Kind.DAMAGED;
+    } else {
+      kind = FabricException.Kind.OTHER;
+    }
+    return new FabricException(kind, what + ": " + result.lastWords());
+  }
+}
