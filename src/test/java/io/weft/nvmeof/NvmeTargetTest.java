@@ -1,4 +1,4 @@
-package io.weft.fabric;
+package io.weft.nvmeof;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

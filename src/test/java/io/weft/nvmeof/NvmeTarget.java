@@ -1,4 +1,4 @@
-package io.weft.fabric;
+package io.weft.nvmeof;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -9,6 +9,7 @@ import java.util.List;
 /** Linux's NVMe/TCP target, as scripts/vm/target.sh sets it up; in the virtual machine only. */
 final class NvmeTarget {
   static final int PORT = 4420;
+  static final String NQN = "nqn.2025-01.io.weft:test";
 
   private NvmeTarget() {}
 
@@ -21,6 +22,11 @@ final class NvmeTarget {
   static String call(String... arguments) {
     List<String> command = new ArrayList<>(List.of("scripts/vm/target.sh"));
     command.addAll(List.of(arguments));
+    return run(command.toArray(String[]::new));
+  }
+
+  /** Runs a command, which must succeed, and returns what it printed. */
+  static String run(String... command) {
     try {
       Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
       process.getOutputStream().close();
@@ -28,7 +34,7 @@ final class NvmeTarget {
           new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
       int exitCode = process.waitFor();
       if (exitCode != 0) {
-        throw new AssertionError(command + ": exit code " + exitCode + ": " + output);
+        throw new AssertionError(List.of(command) + ": exit code " + exitCode + ": " + output);
       }
       return output;
     } catch (IOException e) {
@@ -36,5 +42,14 @@ final class NvmeTarget {
     } catch (InterruptedException e) {
       throw new AssertionError("nobody interrupts this test", e);
     }
+  }
+
+  /** Bytes that the path devices have read for this host, all paths together. */
+  static long bytesRead() {
+    return call("stats")
+        .lines()
+        .skip(1)
+        .mapToLong(line -> Long.parseLong(line.strip().split("\\s+", -1)[3]))
+        .sum();
   }
 }

@@ -1,0 +1,70 @@
+package io.weft.nvmeof;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** From nothing to a mounted filesystem, and back, on a real target. */
+@Tag("nvmeof")
+class LifecycleTest {
+  @BeforeEach
+  void targetUp() {
+    NvmeTarget.call("up", "--size", "2G");
+  }
+
+  @AfterEach
+  void targetDown() {
+    NvmeTarget.call("down");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ext4", "xfs"})
+  void connectMountStoreLoadUnmountDisconnect(String filesystem) {
+    String settings = "weft.nvmeof.filesystem = " + filesystem;
+    List<String> names = FabricStore.names("a", 16);
+    try (FabricStore store = FabricStore.up(settings, FabricStore.TWO_PATHS)) {
+      assertEquals(2, FabricStore.controllers().size());
+      assertEquals("UP, 2 of 2 paths live", linkOnce(store));
+      assertEquals(filesystem, store.status().filesystem());
+      assertTrue(store.status().directIo(), store.status().directIoDetail());
+      store.store(names);
+      long before = NvmeTarget.bytesRead();
+      store.assertHits(names);
+      long read = NvmeTarget.bytesRead() - before;
+      assertTrue(
+          read >= (long) names.size() * FabricStore.CHUNK_BYTES,
+          "the path devices read " + read + " bytes: the page cache is not bypassed");
+      store.end();
+    }
+    assertEquals(List.of(), FabricStore.controllers());
+    try (FabricStore store = FabricStore.up(settings)) {
+      assertTrue(store.status().recovery().contains("clean shutdown"), store.status().recovery());
+      store.assertHits(names);
+    }
+  }
+
+  private static String linkOnce(FabricStore store) {
+    FabricStore.within(20).until(() -> store.status().link().contains("live"));
+    return store.status().link();
+  }
+
+  @Test
+  void aControllerThatWasThereBeforeStays() {
+    NvmeTarget.run(
+        "nvme", "connect", "-t", "tcp", "-a", "127.0.0.1", "-s", "4420", "-n", NvmeTarget.NQN);
+    try (FabricStore store = FabricStore.up(FabricStore.TWO_PATHS)) {
+      assertEquals(2, FabricStore.controllers().size());
+      store.end();
+      assertEquals(1, FabricStore.controllers().size());
+    } finally {
+      NvmeTarget.run("nvme", "disconnect", "-n", NvmeTarget.NQN);
+    }
+  }
+}
