@@ -74,6 +74,27 @@ class LossTest {
     }
   }
 
+  /** As when a cable is pulled: nobody is told. */
+  @Test
+  void packetsAreLostForAWhile() {
+    try (FabricStore store = FabricStore.up("weft.nvmeof.ctrl-loss-timeout = 60s")) {
+      store.store(PUBLISHED);
+      try (Load load = new Load(store, PUBLISHED)) {
+        load.awaitAnswers(20);
+        NvmeTarget.call("silence", "1");
+        FabricStore.within(15).until(() -> store.status().state() == StoreStatus.State.DEGRADED);
+        assertAwayIsSaidAtOnce(store);
+        NvmeTarget.call("restore", "1");
+        store.awaitState(StoreStatus.State.UP, 60);
+        load.awaitAnswers(20);
+        load.end();
+        load.assertAllAnsweredInTimeAndRight();
+      }
+      store.assertHits(PUBLISHED);
+      store.end();
+    }
+  }
+
   /** Without syncs, what the filesystem has committed by then: by default, it does every 5 s. */
   @Test
   void aLongCutOfTheOnlyPathTakesTheDeviceDownAndUpAgain() {
