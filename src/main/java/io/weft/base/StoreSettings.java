@@ -2,6 +2,8 @@ package io.weft.base;
 
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
+import com.typesafe.config.ConfigObject;
+import com.typesafe.config.ConfigRenderOptions;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
@@ -96,7 +98,11 @@ public record StoreSettings(
           "the configuration has no block 'weft': load it with ConfigFactory.load(), which brings"
               + " weft's reference.conf");
     }
-    Reader weft = new Reader(root.getConfig("weft"));
+    if (!(root.getValue("weft") instanceof ConfigObject block)) {
+      throw new IllegalArgumentException(
+          "weft = " + root.getValue("weft").unwrapped() + ": write a block of settings");
+    }
+    Reader weft = new Reader(block.toConfig());
     Mode mode = weft.oneOf("mode", Mode.class);
     String directory = weft.text("directory");
     if (directory.isBlank()) {
@@ -150,18 +156,18 @@ public record StoreSettings(
     if (maxChunkBytes > Chunks.MAX_PAYLOAD_BYTES) {
       throw weft.wrong(
           "max-chunk",
-          new ByteSize(maxChunkBytes).toString(),
-          "at most " + new ByteSize(Chunks.MAX_PAYLOAD_BYTES));
+          weft.text("max-chunk"),
+          "at most %d MiB".formatted(Chunks.MAX_PAYLOAD_BYTES >> 20));
     }
     if (capacityBytes < 2 * 4096) {
       throw weft.wrong(
           "capacity",
-          new ByteSize(capacityBytes).toString(),
+          weft.text("capacity"),
           "it holds not even one chunk: a chunk takes its bytes rounded up to blocks, and a block"
               + " of 4 KiB that describes it");
     }
     if (io.pieceBytes() % 4096 != 0) {
-      throw weft.wrong("io.piece", new ByteSize(io.pieceBytes()).toString(), "a multiple of 4 KiB");
+      throw weft.wrong("io.piece", weft.text("io.piece"), "a multiple of 4 KiB");
     }
     int pieces = io.threads() * io.queuePerWorker();
     if (io.reservedForLoads() >= pieces) {
@@ -178,12 +184,15 @@ public record StoreSettings(
 
   /** Reads typed values of one block and says what is wrong with them. */
   private record Reader(Config config) {
+    private static final String TIME_FORM = "write a time with a unit, as in 250ms, 30s or 5m";
 
     String text(String key) {
       try {
         return config.getString(key);
-      } catch (ConfigException wrong) {
-        throw missing(key, wrong);
+      } catch (ConfigException.Missing missing) {
+        throw missing(key, missing);
+      } catch (ConfigException.WrongType _) {
+        throw wrong(key, shown(key), "write one value, not a list or a block");
       }
     }
 
@@ -223,8 +232,10 @@ public record StoreSettings(
                   sizes.put(
                       name, value(key + "." + name, text, each -> ByteSize.parse(each).bytes()));
                 });
-      } catch (ConfigException wrong) {
-        throw missing(key, wrong);
+      } catch (ConfigException.Missing missing) {
+        throw missing(key, missing);
+      } catch (ConfigException.WrongType _) {
+        throw wrong(key, shown(key), "write a size for each name, as in { team-a = 100GiB }");
       }
       return Map.copyOf(sizes);
     }
@@ -248,17 +259,22 @@ public record StoreSettings(
     }
 
     Duration duration(String key) {
+      String text = text(key);
+      Duration duration;
       try {
-        Duration duration = config.getDuration(key);
-        if (duration.isNegative()) {
-          throw wrong(key, text(key), "not negative");
-        }
-        return duration;
-      } catch (ConfigException.Missing missing) {
-        throw missing(key, missing);
-      } catch (ConfigException bad) {
-        throw wrong(key, text(key), "write a time with a unit, as in 250ms, 30s or 5m");
+        duration = config.getDuration(key);
+      } catch (ConfigException _) {
+        throw wrong(key, text, TIME_FORM);
       }
+      if (duration.isNegative()) {
+        throw wrong(key, text, "not negative");
+      }
+      // Typesafe Config takes a bare number for milliseconds; whoever writes 30 means seconds.
+      if (!duration.isZero()
+          && !Character.isLetter(text.strip().charAt(text.strip().length() - 1))) {
+        throw wrong(key, text, TIME_FORM);
+      }
+      return duration;
     }
 
     Duration positive(String key) {
@@ -270,9 +286,10 @@ public record StoreSettings(
     }
 
     String word(String key, String... words) {
-      String word = text(key).toLowerCase(Locale.ROOT);
+      String text = text(key);
+      String word = text.toLowerCase(Locale.ROOT);
       if (!java.util.List.of(words).contains(word)) {
-        throw wrong(key, word, "one of " + String.join(", ", words));
+        throw wrong(key, text, "one of " + String.join(", ", words));
       }
       return word;
     }
@@ -299,7 +316,15 @@ public record StoreSettings(
 
     IllegalArgumentException missing(String key, ConfigException cause) {
       return new IllegalArgumentException(
-          "weft." + key + " is missing or not of its type: " + cause.getMessage(), cause);
+          "weft."
+              + key
+              + " is missing: load the configuration with ConfigFactory.load(), which brings weft's"
+              + " reference.conf",
+          cause);
+    }
+
+    private String shown(String key) {
+      return config.getValue(key).render(ConfigRenderOptions.concise());
     }
   }
 }
