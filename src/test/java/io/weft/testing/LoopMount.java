@@ -8,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Assumptions;
 
 /**
@@ -69,6 +71,22 @@ public final class LoopMount implements AutoCloseable {
   /** Unmounts from the tree at once, as a vanished mount; what is open goes on living. */
   public void detach() {
     run(List.of("umount", "--lazy", directory.toString()));
+  }
+
+  /**
+   * Leaves the bare mount point; {@link #mountAgain} brings the filesystem back. A closed store's
+   * last probe may still be in the kernel for a moment.
+   */
+  public void unmount() {
+    Awaitility.await()
+        .atMost(10, TimeUnit.SECONDS)
+        .pollInterval(10, TimeUnit.MILLISECONDS)
+        .ignoreExceptions()
+        .untilAsserted(() -> run(List.of("umount", directory.toString())));
+  }
+
+  public void mountAgain() {
+    run(List.of("mount", "-o", "loop", work.resolve("image").toString(), directory.toString()));
   }
 
   @Override
