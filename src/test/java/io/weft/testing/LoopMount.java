@@ -92,7 +92,7 @@ public final class LoopMount implements AutoCloseable {
   @Override
   public void close() {
     if (isMounted()) {
-      run(List.of("umount", directory.toString()));
+      unmount();
     }
     try (Stream<Path> files = Files.walk(work)) {
       for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
