@@ -28,7 +28,9 @@ public record EngineKey(
   public record Tag(String name, String value) {
     public Tag {
       requireField("tag", name, "@%");
-      requireField("tag value", value, "@");
+      if (value.contains("@")) {
+        throw new IllegalArgumentException("a tag value has no '@': '" + value + "'");
+      }
     }
   }
 
@@ -51,7 +53,7 @@ public record EngineKey(
     }
   }
 
-  /** The key from LMCache's string form; empty where the text is not of it. */
+  /** The key from LMCache's string form; empty where the text is not what {@link #encode} gives. */
   public static Optional<EngineKey> parse(String text) {
     String[] fields = LmcacheKeys.fields(text);
     if (fields.length < 5
@@ -74,7 +76,7 @@ public record EngineKey(
         }
         tags.add(new Tag(tag[0], tag[1]));
       }
-      return Optional.of(
+      EngineKey key =
           new EngineKey(
               fields[0],
               Integer.parseInt(fields[1]),
@@ -82,7 +84,8 @@ public record EngineKey(
               fields[3],
               fields[4],
               layer,
-              tags));
+              tags);
+      return Optional.of(key).filter(each -> each.encode().equals(text));
     } catch (IllegalArgumentException againstTheRules) {
       return Optional.empty();
     }

@@ -41,14 +41,15 @@ public record ObjectKey(
       throw new IllegalArgumentException(
           "the object group of an object key is not negative: " + objectGroupId);
     }
-    if (cacheSalt.length() > MAX_SALT_CHARS || FORBIDDEN_IN_SALT.matcher(cacheSalt).find()) {
+    if (cacheSalt.codePointCount(0, cacheSalt.length()) > MAX_SALT_CHARS
+        || FORBIDDEN_IN_SALT.matcher(cacheSalt).find()) {
       throw new IllegalArgumentException(
           "a cache salt has at most %d characters and none of @ / \\ NUL: '%s'"
               .formatted(MAX_SALT_CHARS, cacheSalt));
     }
   }
 
-  /** The key from LMCache's string form; empty where the text is not of it. */
+  /** The key from LMCache's string form; empty where the text is not what {@link #encode} gives. */
   public static Optional<ObjectKey> parse(String text) {
     String[] fields = LmcacheKeys.fields(text);
     if (fields.length < 4
@@ -57,7 +58,8 @@ public record ObjectKey(
         || !GROUP.matcher(fields[2]).matches()) {
       return Optional.empty();
     }
-    return build(fields[0], fields[1], fields[2], fields[3], fields.length == 5 ? fields[4] : "");
+    return build(fields[0], fields[1], fields[2], fields[3], fields.length == 5 ? fields[4] : "")
+        .filter(key -> key.encode().equals(text));
   }
 
   /** The key from the file name that LMCache's filesystem adapters give it. */
@@ -74,11 +76,12 @@ public record ObjectKey(
       return Optional.empty();
     }
     return build(
-        fields[0].replace(SLASH_IN_FILE_NAME, "/"),
-        rank.group(1),
-        fields[2],
-        fields[3],
-        fields.length == 5 ? fields[4] : "");
+            fields[0].replace(SLASH_IN_FILE_NAME, "/"),
+            rank.group(1),
+            fields[2],
+            fields[3],
+            fields.length == 5 ? fields[4] : "")
+        .filter(key -> key.encodeFileName().equals(name));
   }
 
   private static Optional<ObjectKey> build(

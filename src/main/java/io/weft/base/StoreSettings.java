@@ -2,6 +2,8 @@ package io.weft.base;
 
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
+import com.typesafe.config.ConfigObject;
+import com.typesafe.config.ConfigRenderOptions;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -128,7 +130,11 @@ public record StoreSettings(
           "the configuration has no block 'weft': load it with ConfigFactory.load(), which brings"
               + " weft's reference.conf");
     }
-    Reader weft = new Reader("weft", root.getConfig("weft"));
+    if (!(root.getValue("weft") instanceof ConfigObject block)) {
+      throw new IllegalArgumentException(
+          "weft = " + root.getValue("weft").unwrapped() + ": write a block of settings");
+    }
+    Reader weft = new Reader("weft", block.toConfig());
     Mode mode = weft.oneOf("mode", Mode.class);
     String directory = weft.text("directory");
     if (directory.isBlank()) {
@@ -188,18 +194,18 @@ public record StoreSettings(
     if (maxChunkBytes > Chunks.MAX_PAYLOAD_BYTES) {
       throw weft.wrong(
           "max-chunk",
-          new ByteSize(maxChunkBytes).toString(),
-          "at most " + new ByteSize(Chunks.MAX_PAYLOAD_BYTES));
+          weft.text("max-chunk"),
+          "at most %d MiB".formatted(Chunks.MAX_PAYLOAD_BYTES >> 20));
     }
     if (capacityBytes < 2 * 4096) {
       throw weft.wrong(
           "capacity",
-          new ByteSize(capacityBytes).toString(),
+          weft.text("capacity"),
           "it holds not even one chunk: a chunk takes its bytes rounded up to blocks, and a block"
               + " of 4 KiB that describes it");
     }
     if (io.pieceBytes() % 4096 != 0) {
-      throw weft.wrong("io.piece", new ByteSize(io.pieceBytes()).toString(), "a multiple of 4 KiB");
+      throw weft.wrong("io.piece", weft.text("io.piece"), "a multiple of 4 KiB");
     }
     int pieces = io.threads() * io.queuePerWorker();
     if (io.reservedForLoads() >= pieces) {
@@ -306,12 +312,15 @@ public record StoreSettings(
 
   /** Reads typed values of one block and says what is wrong with them. */
   private record Reader(String where, Config config) {
+    private static final String TIME_FORM = "write a time with a unit, as in 250ms, 30s or 5m";
 
     Reader block(String key) {
       try {
         return new Reader(where + "." + key, config.getConfig(key));
-      } catch (ConfigException wrong) {
-        throw missing(key, wrong);
+      } catch (ConfigException.Missing missing) {
+        throw missing(key, missing);
+      } catch (ConfigException.WrongType _) {
+        throw wrong(key, shown(key), "write a block of settings");
       }
     }
 
@@ -323,8 +332,10 @@ public record StoreSettings(
           blocks.add(new Reader("%s.%s[%d]".formatted(where, key, blocks.size()), each));
         }
         return blocks;
-      } catch (ConfigException wrong) {
-        throw missing(key, wrong);
+      } catch (ConfigException.Missing missing) {
+        throw missing(key, missing);
+      } catch (ConfigException.WrongType _) {
+        throw wrong(key, shown(key), "write a list of blocks, as in [ { address = 10.0.0.1 } ]");
       }
     }
 
@@ -361,8 +372,10 @@ public record StoreSettings(
     String text(String key) {
       try {
         return config.getString(key);
-      } catch (ConfigException wrong) {
-        throw missing(key, wrong);
+      } catch (ConfigException.Missing missing) {
+        throw missing(key, missing);
+      } catch (ConfigException.WrongType _) {
+        throw wrong(key, shown(key), "write one value, not a list or a block");
       }
     }
 
@@ -402,8 +415,10 @@ public record StoreSettings(
                   sizes.put(
                       name, value(key + "." + name, text, each -> ByteSize.parse(each).bytes()));
                 });
-      } catch (ConfigException wrong) {
-        throw missing(key, wrong);
+      } catch (ConfigException.Missing missing) {
+        throw missing(key, missing);
+      } catch (ConfigException.WrongType _) {
+        throw wrong(key, shown(key), "write a size for each name, as in { team-a = 100GiB }");
       }
       return Map.copyOf(sizes);
     }
@@ -427,17 +442,22 @@ public record StoreSettings(
     }
 
     Duration duration(String key) {
+      String text = text(key);
+      Duration duration;
       try {
-        Duration duration = config.getDuration(key);
-        if (duration.isNegative()) {
-          throw wrong(key, text(key), "not negative");
-        }
-        return duration;
-      } catch (ConfigException.Missing missing) {
-        throw missing(key, missing);
-      } catch (ConfigException bad) {
-        throw wrong(key, text(key), "write a time with a unit, as in 250ms, 30s or 5m");
+        duration = config.getDuration(key);
+      } catch (ConfigException _) {
+        throw wrong(key, text, TIME_FORM);
       }
+      if (duration.isNegative()) {
+        throw wrong(key, text, "not negative");
+      }
+      // Typesafe Config takes a bare number for milliseconds; whoever writes 30 means seconds.
+      if (!duration.isZero()
+          && !Character.isLetter(text.strip().charAt(text.strip().length() - 1))) {
+        throw wrong(key, text, TIME_FORM);
+      }
+      return duration;
     }
 
     Duration positive(String key) {
@@ -449,9 +469,10 @@ public record StoreSettings(
     }
 
     String word(String key, String... words) {
-      String word = text(key).toLowerCase(Locale.ROOT);
+      String text = text(key);
+      String word = text.toLowerCase(Locale.ROOT);
       if (!List.of(words).contains(word)) {
-        throw wrong(key, word, "one of " + String.join(", ", words));
+        throw wrong(key, text, "one of " + String.join(", ", words));
       }
       return word;
     }
@@ -478,7 +499,16 @@ public record StoreSettings(
 
     IllegalArgumentException missing(String key, ConfigException cause) {
       return new IllegalArgumentException(
-          where + "." + key + " is missing or not of its type: " + cause.getMessage(), cause);
+          where
+              + "."
+              + key
+              + " is missing: load the configuration with ConfigFactory.load(), which brings weft's"
+              + " reference.conf",
+          cause);
+    }
+
+    private String shown(String key) {
+      return config.getValue(key).render(ConfigRenderOptions.concise());
     }
   }
 }

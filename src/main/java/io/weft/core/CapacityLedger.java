@@ -111,11 +111,6 @@ public final class CapacityLedger {
     return Math.max(0, capacityBytes - usedTotal);
   }
 
-  /** What is used beyond the capacity: possible after a start with a lowered one. */
-  public long excess() {
-    return Math.max(0, usedTotal - capacityBytes);
-  }
-
   /**
    * The filesystem is about to be asked what it has free. To be called before the question leaves,
    * where the answer takes a while: a write that ends meanwhile may not be in the answer. One

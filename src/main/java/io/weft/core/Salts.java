@@ -94,12 +94,6 @@ public final class Salts {
     dropIfUnused(number);
   }
 
-  /** Whether the salt's quota allows so many bytes more. */
-  public boolean fits(int number, long bytes) {
-    Tenant tenant = tenant(number);
-    return tenant.quotaBytes == NO_QUOTA || tenant.quotaBytes - tenant.usedBytes >= bytes;
-  }
-
   public long usedBytes(int number) {
     return tenant(number).usedBytes;
   }

@@ -36,7 +36,6 @@ public final class AlignedBufferPool implements AutoCloseable {
   private long heldBytes;
 
   private long leasedBytes;
-  private long leases;
   private boolean closed;
 
   /** One piece of memory, and the way home for its leases. */
@@ -77,11 +76,6 @@ public final class AlignedBufferPool implements AutoCloseable {
     return Long.highestOneBit(least - 1) << 1;
   }
 
-  /** Whether a lease of this length can be had when no other is out. */
-  public boolean canEverLease(long length) {
-    return classBytes(length) <= boundBytes;
-  }
-
   /**
    * Leases memory of this length.
    *
@@ -104,7 +98,6 @@ public final class AlignedBufferPool implements AutoCloseable {
         heldBytes += bytes;
       }
       leasedBytes += bytes;
-      leases++;
     }
     // Before new memory is asked for: the bound is passed by no more than another thread is just
     // about to free.
@@ -120,29 +113,17 @@ public final class AlignedBufferPool implements AutoCloseable {
     return new BufferLease(pooled.memory, length, pooled);
   }
 
-  /** The most memory that it ever holds. */
-  public long boundBytes() {
-    return boundBytes;
-  }
-
   /** What it holds now: leased and free. */
-  public long heldBytes() {
+  long heldBytes() {
     synchronized (lock) {
       return heldBytes;
     }
   }
 
   /** What is leased now, in whole size classes. */
-  public long leasedBytes() {
+  long leasedBytes() {
     synchronized (lock) {
       return leasedBytes;
-    }
-  }
-
-  /** How many leases are out. */
-  public long leases() {
-    synchronized (lock) {
-      return leases;
     }
   }
 
@@ -166,7 +147,6 @@ public final class AlignedBufferPool implements AutoCloseable {
       synchronized (lock) {
         heldBytes -= bytes;
         leasedBytes -= bytes;
-        leases--;
       }
       return null;
     }
@@ -176,7 +156,6 @@ public final class AlignedBufferPool implements AutoCloseable {
     long bytes = pooled.memory.byteSize();
     synchronized (lock) {
       leasedBytes -= bytes;
-      leases--;
       if (!closed) {
         free.get(index(bytes)).addFirst(pooled);
         return;

@@ -26,7 +26,6 @@ final class FileScan {
   private final Object handover = new Object();
 
   private final LongAdder chunks = new LongAdder();
-  private final LongAdder chunkBytes = new LongAdder();
   private final LongAdder stagingRemoved = new LongAdder();
   private final LongAdder quarantined = new LongAdder();
   private final LongAdder laterVersion = new LongAdder();
@@ -54,7 +53,6 @@ final class FileScan {
     new LeafWalk(store, leaves, uses, 0, Visitor::new).run(threads);
     return new ScanReport(
         chunks.sum(),
-        chunkBytes.sum(),
         stagingRemoved.sum(),
         quarantined.sum(),
         laterVersion.sum(),
@@ -147,7 +145,6 @@ final class FileScan {
     try {
       file = directory.open(fileName, store.isDirect());
       long length = file.length();
-      long physicalBytes = Posix.statPhysicalBytes();
       IoVector vector = Posix.vector();
       vector.add(scratch.block());
       if (length >= ChunkFormat.BLOCK_BYTES) {
@@ -155,11 +152,9 @@ final class FileScan {
         ChunkBlock block = ChunkFormat.decode(scratch.block());
         if (mismatch(leaf, fileName, name, block, length) == null) {
           chunks.increment();
-          chunkBytes.add(block.payloadLength());
           return new FoundChunk(
               new ChunkAddress(block.key(), block.generation(), name.expiresAtMillis()),
               block.payloadLength(),
-              physicalBytes,
               !block.metadata().equals(ChunkMetadata.EMPTY));
         }
       }

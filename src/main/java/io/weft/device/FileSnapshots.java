@@ -149,19 +149,6 @@ final class FileSnapshots implements SnapshotStore {
     return (snapshot + unit - 1) / unit * unit + unit;
   }
 
-  @Override
-  public void remove() throws DeviceException {
-    removeCleanMarker();
-    enter("remove snapshot");
-    try {
-      if (store.root().unlink(StoreDirectory.SNAPSHOT)) {
-        store.root().sync();
-      }
-    } finally {
-      uses.exit();
-    }
-  }
-
   private void enter(String operation) throws DeviceException {
     if (!uses.enter()) {
       throw FileLayout.closed(operation, StoreDirectory.SNAPSHOT);

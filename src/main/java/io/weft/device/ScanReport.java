@@ -4,7 +4,6 @@ package io.weft.device;
  * What a scan of the medium met.
  *
  * @param chunks chunks in order
- * @param chunkBytes their payload bytes
  * @param stagingRemoved leftovers of unfinished stores, removed
  * @param quarantined chunks that did not verify, moved out of the way
  * @param laterVersion chunks of a format that this version does not read, left as they are
@@ -13,7 +12,6 @@ package io.weft.device;
  */
 public record ScanReport(
     long chunks,
-    long chunkBytes,
     long stagingRemoved,
     long quarantined,
     long laterVersion,

@@ -31,9 +31,6 @@ public interface SnapshotStore {
   /** An upper bound of what a snapshot with these totals will take on the device. */
   long estimateBytes(long entries, long keyBytes);
 
-  /** Removes the present snapshot. */
-  void remove() throws DeviceException;
-
   /** One entry: the chunk and what the policy knew of it. */
   record SnapshotEntry(
       ChunkAddress address, long payloadLength, boolean hasMetadata, long stamp, int policyState) {}

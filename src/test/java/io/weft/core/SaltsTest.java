@@ -1,7 +1,6 @@
 package io.weft.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -56,8 +55,6 @@ class SaltsTest {
               assertEquals(used, salts.usedBytes(number));
               assertEquals(own.size(), salts.chunks(number));
               assertEquals(quota, salts.quotaBytes(number));
-              long more = random.nextLong(6_000);
-              assertEquals(quota == -1 || used + more <= quota, salts.fits(number, more));
             }
           }
           Map<String, SaltUsage> usage = new HashMap<>();
@@ -92,10 +89,9 @@ class SaltsTest {
     int number = salts.intern("");
     salts.add(number, 100);
     salts.setQuota("", 40);
-    assertFalse(salts.fits(number, 0));
+    assertEquals(100, salts.usedBytes(number));
     salts.remove(number, 100);
-    assertTrue(salts.fits(number, 40));
-    assertFalse(salts.fits(number, 41));
+    assertEquals(40, salts.quotaBytes(number));
     assertThrows(IllegalArgumentException.class, () -> salts.setQuota("", -2));
   }
 

@@ -14,9 +14,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.weft.base.DeviceException;
 import io.weft.base.DeviceException.Kind;
 import io.weft.base.Durability;
+import io.weft.testing.LoopMount;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -171,8 +173,17 @@ class StoreDirectoryTest {
 
   @Test
   void aDirectoryWithoutPermissionIsSaidSo() throws Exception {
-    Assumptions.assumeFalse(
-        System.getProperty("user.name").equals("root"), "root may write everywhere");
+    if (System.getProperty("user.name").equals("root")) {
+      // Root may write wherever the mode forbids it, but not into what is immutable.
+      try (LoopMount mount = LoopMount.ext4(16L << 20)) {
+        Path fixed = Files.createDirectory(mount.directory().resolve("fixed"));
+        LoopMount.run(List.of("chattr", "+i", fixed.toString()));
+        refused(Kind.NO_PERMISSION, fixed, "may not read and write");
+        LoopMount.run(List.of("chattr", "-i", fixed.toString()));
+        open(fixed).close();
+      }
+      return;
+    }
     Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("r-xr-xr-x"));
     try {
       refused(Kind.NO_PERMISSION, folder, "may not read and write");

@@ -258,11 +258,12 @@ class LanesTest {
     FakeRunner runner = new FakeRunner(1);
     Lanes lanes = start(new LaneScheduler.Limits(1, 0, 1 << 30, Long.MAX_VALUE), 16, runner);
     lanes.offer(FakeTransfer.whole("first", Lane.LOAD, 10));
+    // The queues of two lanes do not wait for each other.
+    soon().until(() -> runner.running() == 1);
     FakeTransfer late =
         new FakeTransfer(
             "late", Lane.STORE, new PiecePlan(10, 10, 1), ticker.nanoTime() + 1_000_000);
     lanes.offer(late);
-    soon().until(() -> runner.running() == 1);
     ticker.advance(Duration.ofMillis(1));
     soon().until(() -> late.finishes.get() == 1);
     assertEquals(Transfer.Cancelled.DEADLINE, late.cancelled);

@@ -8,7 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Assumptions;
 
 /**
@@ -71,10 +73,26 @@ public final class LoopMount implements AutoCloseable {
     run(List.of("umount", "--lazy", directory.toString()));
   }
 
+  /**
+   * Leaves the bare mount point; {@link #mountAgain} brings the filesystem back. A closed store's
+   * last probe may still be in the kernel for a moment.
+   */
+  public void unmount() {
+    Awaitility.await()
+        .atMost(10, TimeUnit.SECONDS)
+        .pollInterval(10, TimeUnit.MILLISECONDS)
+        .ignoreExceptions()
+        .untilAsserted(() -> run(List.of("umount", directory.toString())));
+  }
+
+  public void mountAgain() {
+    run(List.of("mount", "-o", "loop", work.resolve("image").toString(), directory.toString()));
+  }
+
   @Override
   public void close() {
     if (isMounted()) {
-      run(List.of("umount", directory.toString()));
+      unmount();
     }
     try (Stream<Path> files = Files.walk(work)) {
       for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
