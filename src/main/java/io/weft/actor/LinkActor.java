@@ -13,9 +13,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.PostStop;
 import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
 import org.apache.pekko.actor.typed.javadsl.ActorContext;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
@@ -35,7 +37,7 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   private record Start() implements Command {}
 
-  private record Opened(ChunkMedium medium) implements Command {}
+  private record Opened() implements Command {}
 
   private record OpenFailed(String reason) implements Command {}
 
@@ -88,6 +90,11 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   private final TimerScheduler<Command> timers;
   private final LinkState state = new LinkState();
   private @Nullable ChunkMedium medium;
+
+  /** What the opening thread hands over: closed by that thread where nobody is there to take it. */
+  private final AtomicReference<@Nullable ChunkMedium> handedOver = new AtomicReference<>();
+
+  private volatile boolean stopped;
   private @Nullable Runnable drained;
   private boolean opening;
   private boolean probing;
@@ -112,13 +119,16 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   @Override
   public Receive<Command> createReceive() {
-    return newReceiveBuilder().onMessage(Command.class, this::onCommand).build();
+    return newReceiveBuilder()
+        .onMessage(Command.class, this::onCommand)
+        .onSignal(PostStop.class, _ -> onStopped())
+        .build();
   }
 
   private Behavior<Command> onCommand(Command command) {
     switch (command) {
       case Start _ -> take(LinkState.Event.START, "starting");
-      case Opened opened -> onOpened(opened);
+      case Opened _ -> onOpened();
       case OpenFailed failed -> onOpenFailed(failed);
       case ProbeNow _ -> probe();
       case DeviceTrouble trouble -> {
@@ -182,7 +192,11 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
         .execute(
             () -> {
               try {
-                self.tell(new Opened(openMedium()));
+                handedOver.set(openMedium());
+                self.tell(new Opened());
+                if (stopped) {
+                  closeHandedOver();
+                }
               } catch (DeviceException | IOException | RuntimeException | Error failed) {
                 self.tell(new OpenFailed(String.valueOf(failed.getMessage())));
               }
@@ -232,9 +246,9 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     return mount.deviceNumber();
   }
 
-  private void onOpened(Opened opened) {
+  private void onOpened() {
     opening = false;
-    medium = opened.medium();
+    medium = handedOver.getAndSet(null);
     take(LinkState.Event.OPENED, "opened");
     if (state.state() == LinkState.State.DRAINING) {
       close();
@@ -303,15 +317,37 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
       }
       return;
     }
-    // Closing does not wait for the kernel; whatever else is stuck must not hold it up.
-    Thread closing =
-        new Thread(
-            () -> {
-              open.close();
-              self.tell(new Closed());
-            },
-            "weft-close");
+    closing(
+        () -> {
+          open.close();
+          self.tell(new Closed());
+        });
+  }
+
+  /** Closing does not wait for the kernel; whatever else is stuck must not hold it up. */
+  private static void closing(Runnable close) {
+    Thread closing = new Thread(close, "weft-close");
     closing.setDaemon(true);
     closing.start();
+  }
+
+  private Behavior<Command> onStopped() {
+    stopped = true;
+    ChunkMedium open = medium;
+    closing(
+        () -> {
+          closeHandedOver();
+          if (open != null) {
+            open.close();
+          }
+        });
+    return this;
+  }
+
+  private void closeHandedOver() {
+    ChunkMedium nobodys = handedOver.getAndSet(null);
+    if (nobodys != null) {
+      nobodys.close();
+    }
   }
 }

@@ -626,6 +626,19 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     if (serving != null) {
       serving.tell(new IndexActor.Close(Rejected.Reason.CLOSED, why));
     }
+    // What lies with a worker that is no more comes back, and its memory.
+    stopDevice();
+  }
+
+  private void stopDevice() {
+    Lanes running = lanes;
+    if (running != null) {
+      running.abort();
+    }
+    WorkerPool pool = workers;
+    if (pool != null) {
+      pool.close();
+    }
   }
 
   private void become(StoreStatus.State next, String why) {
@@ -694,14 +707,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     Failed closed = new Failed(Failed.Cause.CLOSED, "the store was closed", null);
     shared.intake.failAccepted(closed);
     shared.jobs.giveUpAll(closed);
-    Lanes running = lanes;
-    if (running != null) {
-      running.abort();
-    }
-    WorkerPool pool = workers;
-    if (pool != null) {
-      pool.close();
-    }
+    stopDevice();
     timers.startSingleTimer(new CloseOverdue(), CLOSE_TIMEOUT);
     ActorRef<Object> self = getContext().getSelf();
     link.tell(new LinkActor.Drain(() -> self.tell(new DeviceClosed())));
@@ -723,6 +729,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     shared.intake.close(closed);
     shared.intake.failAccepted(closed);
     shared.jobs.giveUpAll(closed);
+    // Nobody takes what a recovery may still read; it must end, and let go of the device.
+    recoveryPermits.release(Integer.MAX_VALUE / 2);
     ChunkMedium open = medium;
     if (state != StoreStatus.State.CLOSED) {
       state = StoreStatus.State.CLOSED;
