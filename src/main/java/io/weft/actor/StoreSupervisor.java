@@ -731,7 +731,6 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     shared.jobs.giveUpAll(closed);
     // Nobody takes what a recovery may still read; it must end, and let go of the device.
     recoveryPermits.release(Integer.MAX_VALUE / 2);
-    ChunkMedium open = medium;
     if (state != StoreStatus.State.CLOSED) {
       state = StoreStatus.State.CLOSED;
       detail = "the store's actor was stopped without a shutdown: no clean snapshot";
@@ -739,9 +738,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       if (running != null) {
         running.abort();
       }
-      if (open != null) {
-        blocking.execute(open::close);
-      }
+      // The link closes the device, as the last of what it does.
     }
     StoreStatus last = status();
     readyWaiters.forEach(waiter -> Replies.send(waiter, last));

@@ -255,7 +255,7 @@ final class FaultyMedium implements ChunkMedium {
 
   @Override
   public void close() {
-    faults.closes.incrementAndGet();
     real.close();
+    faults.closes.incrementAndGet();
   }
 }

