@@ -24,9 +24,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
+import org.apache.pekko.actor.typed.PostStop;
 import org.apache.pekko.actor.typed.javadsl.AbstractBehavior;
 import org.apache.pekko.actor.typed.javadsl.ActorContext;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
@@ -51,7 +53,7 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   private record ConnectFailed(String reason) implements Command {}
 
-  private record Opened(ChunkMedium medium) implements Command {}
+  private record Opened() implements Command {}
 
   private record OpenFailed(String reason) implements Command {}
 
@@ -137,6 +139,11 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   private final Backoff pathAttempts;
   private FabricControl.@Nullable BlockDevice device;
   private @Nullable ChunkMedium medium;
+
+  /** What the opening thread hands over: closed by that thread where nobody is there to take it. */
+  private final AtomicReference<@Nullable ChunkMedium> handedOver = new AtomicReference<>();
+
+  private volatile boolean stopped;
   private final List<Runnable> drained = new ArrayList<>();
   private boolean ended;
   private boolean wasUp;
@@ -174,7 +181,10 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   @Override
   public Receive<Command> createReceive() {
-    return newReceiveBuilder().onMessage(Command.class, this::onCommand).build();
+    return newReceiveBuilder()
+        .onMessage(Command.class, this::onCommand)
+        .onSignal(PostStop.class, _ -> onStopped())
+        .build();
   }
 
   private Behavior<Command> onCommand(Command command) {
@@ -185,8 +195,8 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
         take(LinkState.Event.CONNECTED, "connected");
       }
       case ConnectFailed failed -> take(LinkState.Event.CONNECT_FAILED, failed.reason());
-      case Opened opened -> {
-        medium = opened.medium();
+      case Opened _ -> {
+        medium = handedOver.getAndSet(null);
         // One that is still under way is of an earlier medium.
         probing = false;
         take(LinkState.Event.OPENED, "opened");
@@ -273,7 +283,15 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
 
   private void open() {
     FabricControl.BlockDevice found = device;
-    attaching(() -> new Opened(openMedium(found)), failed -> new OpenFailed(reason(failed)));
+    attaching(
+        () -> {
+          handedOver.set(openMedium(found));
+          if (stopped) {
+            closeHandedOver();
+          }
+          return new Opened();
+        },
+        failed -> new OpenFailed(reason(failed)));
   }
 
   private ChunkMedium openMedium(FabricControl.@Nullable BlockDevice found)
@@ -460,13 +478,13 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     Attachment attachment = around.attachment();
     timers.cancel(new ProbeNow());
     timers.cancel(new ProbeOverdue());
-    if (open != null) {
-      open.close();
-    }
     // Only who unmounts, or opens again, must wait for the kernel.
     boolean waits = attachment != null || !state.ending();
     attaching(
         () -> {
+          if (open != null) {
+            open.close();
+          }
           String trouble = open != null && waits ? awaitReleased(open) : "";
           if (attachment != null) {
             attachment.unmount();
@@ -519,6 +537,31 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
           + " s";
     } catch (InterruptedException | ExecutionException failed) {
       return failed.toString();
+    }
+  }
+
+  /** A host that stops the actor leaves the device attached; its descriptors are closed. */
+  private Behavior<Command> onStopped() {
+    stopped = true;
+    ChunkMedium open = medium;
+    Thread closing =
+        new Thread(
+            () -> {
+              closeHandedOver();
+              if (open != null) {
+                open.close();
+              }
+            },
+            "weft-close");
+    closing.setDaemon(true);
+    closing.start();
+    return this;
+  }
+
+  private void closeHandedOver() {
+    ChunkMedium nobodys = handedOver.getAndSet(null);
+    if (nobodys != null) {
+      nobodys.close();
     }
   }
 }

@@ -825,6 +825,19 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     if (serving != null) {
       serving.tell(new IndexActor.Close(Rejected.Reason.CLOSED, why));
     }
+    // What lies with a worker that is no more comes back, and its memory.
+    stopDevice();
+  }
+
+  private void stopDevice() {
+    Lanes running = lanes;
+    if (running != null) {
+      running.abort();
+    }
+    WorkerPool pool = workers;
+    if (pool != null) {
+      pool.close();
+    }
   }
 
   private void become(StoreStatus.State next, String why) {
@@ -898,14 +911,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     Failed closed = new Failed(Failed.Cause.CLOSED, "the store was closed", null);
     shared.intake.failAccepted(closed);
     shared.jobs.giveUpAll(closed);
-    Lanes running = lanes;
-    if (running != null) {
-      running.abort();
-    }
-    WorkerPool pool = workers;
-    if (pool != null) {
-      pool.close();
-    }
+    stopDevice();
     timers.startSingleTimer(new CloseOverdue(), closeTimeout);
     ActorRef<Object> self = getContext().getSelf();
     link.tell(new LinkActor.Drain(() -> self.tell(new DeviceClosed())));
@@ -927,7 +933,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     shared.intake.close(closed);
     shared.intake.failAccepted(closed);
     shared.jobs.giveUpAll(closed);
-    ChunkMedium open = medium;
+    // Nobody takes what a recovery may still read; it must end, and let go of the device.
+    recoveryPermits.release(Integer.MAX_VALUE / 2);
     if (state != StoreStatus.State.CLOSED) {
       state = StoreStatus.State.CLOSED;
       detail = "the store's actor was stopped without a shutdown: no clean snapshot";
@@ -935,9 +942,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       if (running != null) {
         running.abort();
       }
-      if (open != null) {
-        blocking.execute(open::close);
-      }
+      // The link closes the device, as the last of what it does.
     }
     StoreStatus last = status();
     readyWaiters.forEach(waiter -> Replies.send(waiter, last));

@@ -60,15 +60,26 @@ final class WorkerPool implements PieceRunner {
             IoWorkerActor.execute(
                 piece,
                 new Listener() {
+                  private boolean counts = true;
+
                   @Override
                   public void done(Transfer.Piece back) {
-                    outstanding.decrementAndGet(worker);
+                    countOut();
                     listener.done(back);
                   }
 
+                  // The worker goes on with another thread: it has this piece no more.
                   @Override
                   public void stuck(Transfer.Piece kept) {
+                    countOut();
                     listener.stuck(kept);
+                  }
+
+                  private void countOut() {
+                    if (counts) {
+                      counts = false;
+                      outstanding.decrementAndGet(worker);
+                    }
                   }
                 }));
   }

@@ -12,6 +12,7 @@ import io.weft.device.ScanReport;
 import io.weft.device.SnapshotStore;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.CountDownLatch;
@@ -34,6 +35,10 @@ final class FaultyMedium implements ChunkMedium {
   /** The fault of now; tests change it while the store runs. */
   static final class Faults {
     volatile Fault now = Fault.NONE;
+
+    /** Whether a scan tells of each chunk by itself. */
+    volatile boolean oneByOne;
+
     final AtomicInteger scans = new AtomicInteger();
     final AtomicInteger closes = new AtomicInteger();
 
@@ -41,6 +46,18 @@ final class FaultyMedium implements ChunkMedium {
     Gate gate(String... operations) {
       Gate gate = new Gate(Set.of(operations));
       now = gate;
+      return gate;
+    }
+
+    /** Holds operations on these chunks up. */
+    Gate gateOn(Set<String> keys, String... operations) {
+      Gate gate = new Gate(Set.of(operations));
+      now =
+          (operation, key) -> {
+            if (keys.contains(key)) {
+              gate.before(operation, key);
+            }
+          };
       return gate;
     }
 
@@ -215,7 +232,9 @@ final class FaultyMedium implements ChunkMedium {
   public ScanReport scan(int threads, BatchSink sink) throws DeviceException {
     faults.scans.incrementAndGet();
     before("scan");
-    return real.scan(threads, sink);
+    return real.scan(
+        threads,
+        faults.oneByOne ? chunks -> chunks.forEach(chunk -> sink.found(List.of(chunk))) : sink);
   }
 
   @Override
@@ -237,8 +256,8 @@ final class FaultyMedium implements ChunkMedium {
 
   @Override
   public void close() {
-    faults.closes.incrementAndGet();
     real.close();
+    faults.closes.incrementAndGet();
   }
 
   @Override

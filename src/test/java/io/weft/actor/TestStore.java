@@ -31,7 +31,6 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.function.Consumer;
 import org.apache.pekko.actor.testkit.typed.javadsl.ActorTestKit;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.awaitility.core.ConditionFactory;
@@ -111,7 +110,10 @@ final class TestStore implements AutoCloseable {
                 TestStore::salt,
                 ticker,
                 null,
-                (layout, time) -> new FaultyMedium(FileLayout.open(layout, time), faults)));
+                (layout, time) -> {
+                  faults.now.before("open", "");
+                  return new FaultyMedium(FileLayout.open(layout, time), faults);
+                }));
     return new TestStore(kit, actor, faults, directory);
   }
 
@@ -222,10 +224,6 @@ final class TestStore implements AutoCloseable {
     kit.stop(actor, Duration.ofSeconds(20));
     get(facade.closed());
     soon().until(() -> faults.closes.get() > 0);
-  }
-
-  void with(Consumer<TestStore> what) {
-    what.accept(this);
   }
 
   @Override
