@@ -669,6 +669,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private void endRecovery() {
     recoveryRun = 0;
     recoveryPermits.release(Integer.MAX_VALUE / 2);
+    recoveryPermits = new Semaphore(0);
   }
 
   private void onRecoveryRead(RecoveryRead read) {
@@ -934,7 +935,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     shared.intake.failAccepted(closed);
     shared.jobs.giveUpAll(closed);
     // Nobody takes what a recovery may still read; it must end, and let go of the device.
-    recoveryPermits.release(Integer.MAX_VALUE / 2);
+    endRecovery();
     if (state != StoreStatus.State.CLOSED) {
       state = StoreStatus.State.CLOSED;
       detail = "the store's actor was stopped without a shutdown: no clean snapshot";

@@ -318,7 +318,10 @@ class StoreLifecycleTest {
   @Test
   void withoutItsMountAStoreIsDownAndRefuses() {
     try (TestStore store =
-        starting(new FaultyMedium.Faults(), "weft.mode = mount", "weft.link.open-retry = 1h")) {
+        starting(
+            new FaultyMedium.Faults(),
+            "weft.mode = mount",
+            "weft.link { retry-min = 1h, retry-max = 1h, when-down = reject }")) {
       StoreStatus status = get(store.facade.ready());
       assertEquals(StoreStatus.State.DOWN, status.state());
       assertTrue(status.detail().contains("nothing is mounted there"), status::detail);
@@ -345,7 +348,7 @@ class StoreLifecycleTest {
   void aStoreComesUpWithItsMount() {
     Assumptions.assumeTrue(System.getProperty("user.name").equals("root"), "mounting needs root");
     try (TestStore store =
-        starting(new FaultyMedium.Faults(), "weft.mode = mount", "weft.link.open-retry = 10ms")) {
+        starting(new FaultyMedium.Faults(), "weft.mode = mount", "weft.link.retry-min = 10ms")) {
       soon().until(() -> store.status().state() == StoreStatus.State.DOWN);
       LoopMount.run(List.of("mount", "-t", "tmpfs", "weft", directory.toString()));
       try {

@@ -47,7 +47,7 @@ class MountModeTest {
                   mount.expected-device = "%s"
                   capacity = 32MiB
                   reserve = 0
-                  link { open-retry = 20ms, probe-interval = 20ms }
+                  link { retry-min = 20ms, retry-max = 20ms, probe-interval = 20ms }
                   io { threads = 2, reserved-for-loads = 1, lease-pool = 8MiB }
                 }
                 """
