@@ -562,6 +562,8 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     if (around.ticker().nanoTime() - nextUsageNanos >= 0) {
       publishUsage();
       sampleSpace();
+    } else if (machine.wantsSample()) {
+      sampleSpace();
     }
     if (!around.settings().snapshotInterval().isZero()
         && around.ticker().nanoTime() - nextSnapshotNanos >= 0

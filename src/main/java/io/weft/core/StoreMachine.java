@@ -83,9 +83,28 @@ public final class StoreMachine {
   /** A store that waits for room. */
   private record SpaceWaiter(StoreRequest request, int salt, long physicalBytes) {}
 
-  /** A store that tries once more when the removes asked for until now are done. */
-  private record LastTry(
-      StoreRequest request, int salt, long physicalBytes, StoreOutcome otherwise, long whenDone) {}
+  /**
+   * A store that tries once more when the removes asked for until now are done. What they freed may
+   * or may not be in a sample of the space that was under way: it gives up only on a sample that
+   * was asked for afterwards.
+   */
+  private static final class LastTry {
+    final StoreRequest request;
+    final int salt;
+    final long physicalBytes;
+    final StoreOutcome otherwise;
+    final long whenDone;
+    long decidingSample = Long.MAX_VALUE;
+
+    LastTry(
+        StoreRequest request, int salt, long physicalBytes, StoreOutcome otherwise, long whenDone) {
+      this.request = request;
+      this.salt = salt;
+      this.physicalBytes = physicalBytes;
+      this.otherwise = otherwise;
+      this.whenDone = whenDone;
+    }
+  }
 
   private final Limits limits;
   private final Catalog catalog;
@@ -113,6 +132,10 @@ public final class StoreMachine {
   private int removesOut;
   private long nextRemoveRetryNanos;
   private final ArrayDeque<LastTry> lastTries = new ArrayDeque<>();
+  private long lastTriesBytes;
+  private long samplesAsked;
+  private long samplesTaken;
+  private boolean sampleAsked;
   private long removesDone;
   private long removesAsked;
   private int ordersOut;
@@ -360,7 +383,7 @@ public final class StoreMachine {
       return;
     }
     long victimsBytes = 0;
-    while (victimsBytes < physical) {
+    while (victimsBytes < physical || headroomSoon() < lastTriesBytes + physical) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
         break;
@@ -375,25 +398,41 @@ public final class StoreMachine {
       return;
     }
     lastTries.add(new LastTry(request, salt, physical, otherwise, removesAsked));
+    lastTriesBytes += physical;
+  }
+
+  /** What may be written once everything that is being removed is gone. */
+  private long headroomSoon() {
+    return ledger.headroom() + ledger.used(CapacityLedger.Category.RETIRED);
   }
 
   private void runLastTries() {
     while (!lastTries.isEmpty()
-        && (closed != null || lastTries.getFirst().whenDone() <= removesDone)) {
-      LastTry next = lastTries.removeFirst();
-      if (!next.request().abandoned()
-          && closed == null
-          && ledger.tryReserve(CapacityLedger.Category.STAGING, next.physicalBytes())) {
-        if (ledger.mayStart(next.physicalBytes())) {
-          startWrite(next.request(), next.physicalBytes(), true);
-          continue;
-        }
-        ledger.release(CapacityLedger.Category.STAGING, next.physicalBytes());
+        && (closed != null || lastTries.getFirst().whenDone <= removesDone)) {
+      LastTry next = lastTries.getFirst();
+      boolean wanted = !next.request.abandoned() && closed == null;
+      if (wanted && !ledger.mayStart(next.physicalBytes) && samplesTaken < next.decidingSample) {
+        next.decidingSample = Math.min(next.decidingSample, samplesAsked + 1);
+        return;
       }
-      endWithoutWrite(next.request(), next.salt(), next.physicalBytes());
+      lastTries.removeFirst();
+      lastTriesBytes -= next.physicalBytes;
+      if (wanted
+          && ledger.mayStart(next.physicalBytes)
+          && ledger.tryReserve(CapacityLedger.Category.STAGING, next.physicalBytes)) {
+        startWrite(next.request, next.physicalBytes, true);
+        continue;
+      }
+      endWithoutWrite(next.request, next.salt, next.physicalBytes);
       metrics.add(Metric.STORES_REJECTED);
-      next.request().answer(next.otherwise());
+      next.request.answer(next.otherwise);
     }
+  }
+
+  /** Whether something waits to know what the filesystem has free now. */
+  public boolean wantsSample() {
+    LastTry head = lastTries.peekFirst();
+    return head != null && head.decidingSample != Long.MAX_VALUE;
   }
 
   private void endWithoutWrite(StoreRequest request, int salt, long physical) {
@@ -1109,17 +1148,26 @@ public final class StoreMachine {
   /** The filesystem is about to be asked what it has free. */
   public void spaceSamplingStarts() {
     ledger.samplingStarts();
+    samplesAsked++;
+    sampleAsked = true;
   }
 
   /** It did not answer. */
   public void spaceSamplingFailed() {
     ledger.samplingFailed();
+    sampleAsked = false;
   }
 
   /** What statvfs said, to the question asked or just now. */
   public void spaceSampled(long usableBytes) {
     ledger.spaceSampled(usableBytes);
     removesSinceSample.clear();
+    if (!sampleAsked) {
+      samplesAsked++;
+    }
+    sampleAsked = false;
+    samplesTaken = samplesAsked;
+    runLastTries();
     admitSpaceWaiters();
   }
 

@@ -5,6 +5,7 @@ import static io.weft.core.MachineRig.key;
 import static io.weft.core.MachineRig.keys;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -492,8 +493,29 @@ class StoreMachineTest {
       rig.fail(Order.Write.class, "k", Kind.NO_SPACE);
       rig.machine.spaceSampled(0);
       rig.done(Order.Remove.class, "a");
+      rig.machine.spaceSampled(3 * BLOCK);
       assertFalse(rig.ordered(Order.Write.class, "k"));
       assertEquals(Failed.Cause.NO_SPACE, failure(store.outcome));
+      rig.assertAtRest();
+    }
+
+    /** What was removed while a sample was under way may be in it or not: the next one decides. */
+    @Test
+    void theLastTryWaitsForASampleThatKnowsOfItsRemoves() {
+      MachineRig rig = new MachineRig(100, 4, "lru", Map.of());
+      rig.machine.spaceSampled(100 * BLOCK);
+      rig.stored("a", 2);
+      Storing store = rig.store("k", 2);
+      rig.fail(Order.Write.class, "k", Kind.NO_SPACE);
+      rig.machine.spaceSamplingStarts();
+      rig.machine.spaceSampled(4 * BLOCK);
+      rig.done(Order.Remove.class, "a");
+      assertNull(store.outcome);
+      assertTrue(rig.machine.wantsSample());
+      rig.machine.spaceSampled(6 * BLOCK);
+      assertFalse(rig.machine.wantsSample());
+      rig.done(Order.Write.class, "k");
+      assertInstanceOf(StoreOutcome.Stored.class, store.outcome);
       rig.assertAtRest();
     }
 

@@ -138,7 +138,8 @@ final class FabricStore implements AutoCloseable {
     List<CompletionStage<StoreOutcome>> all = new ArrayList<>();
     names.forEach(name -> all.add(storing(name, Duration.ofSeconds(60))));
     for (CompletionStage<StoreOutcome> each : all) {
-      assertInstanceOf(StoreOutcome.Stored.class, get(each));
+      StoreOutcome outcome = get(each);
+      assertInstanceOf(StoreOutcome.Stored.class, outcome, outcome::toString);
     }
   }
 

@@ -48,7 +48,7 @@ class PowerCutTest {
     List<String> names = record("full");
     try (WriteLog log = log()) {
       for (int acknowledged : new int[] {1, 7, 12, 18, CHUNKS}) {
-        int writes = log.replayTo("acknowledged " + acknowledged);
+        int writes = log.replayTo("acknowledged-" + acknowledged);
         assertTrue(writes > 0, "nothing was written for " + acknowledged);
         assertEquals(names.subList(0, acknowledged), hitsAfterPowerCut(names), "acknowledged");
       }
@@ -60,7 +60,7 @@ class PowerCutTest {
     List<String> names = record("relaxed");
     try (WriteLog log = log()) {
       for (int acknowledged : new int[] {2, CHUNKS}) {
-        log.replayTo("acknowledged " + acknowledged);
+        log.replayTo("acknowledged-" + acknowledged);
         List<String> hits = hitsAfterPowerCut(names);
         assertTrue(names.subList(0, acknowledged).containsAll(hits), hits.toString());
       }
@@ -73,7 +73,7 @@ class PowerCutTest {
     try (FabricStore store = FabricStore.up("weft.durability = " + durability)) {
       for (int i = 0; i < CHUNKS; i++) {
         store.store(List.of(names.get(i)));
-        NvmeTarget.call("mark", "acknowledged " + (i + 1));
+        NvmeTarget.call("mark", "acknowledged-" + (i + 1));
       }
       store.end();
     }
