@@ -44,6 +44,7 @@ import picocli.CommandLine.TypeConversionException;
       StatCommand.class,
       VerifyCommand.class,
       InspectCommand.class,
+      ServeCommand.class,
       CommandLine.HelpCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",

@@ -41,6 +41,7 @@ class HelpTest {
             "stat",
             "verify",
             "inspect",
+            "serve",
             "help"),
         commands());
   }

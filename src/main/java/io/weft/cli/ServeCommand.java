@@ -1,0 +1,141 @@
+package io.weft.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.typesafe.config.Config;
+import io.weft.api.ChunkStore;
+import io.weft.api.StoreStatus;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/**
+ * Keeps a store up as a process of its own: attaches the device, keeps it through its losses, says
+ * what changes, and takes it down in order when the process is told to end.
+ */
+@Command(
+    name = "serve",
+    description = "Keep a store up until told to end, and say what changes.",
+    mixinStandardHelpOptions = true,
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {
+      "0:told to end",
+      "2:the command line, or the configuration, is not usable",
+      "3:the store gave itself up"
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  weft serve --config conf/application.conf",
+      "  weft serve --config /etc/weft/weft.conf --json",
+      "",
+      "A device that is not there yet is waited for. SIGTERM ends it in order: what is in flight"
+          + " is",
+      "finished, the index written down, the device unmounted and disconnected."
+    })
+final class ServeCommand implements Callable<Integer> {
+  private static final long LOOK_MILLIS = 500;
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      required = true,
+      description = "The store's configuration, with its weft block.")
+  private @Nullable Path config;
+
+  @Option(names = "--json", description = "Write each change as one JSON object on a line.")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    var command = Objects.requireNonNull(spec).commandLine();
+    Config merged = OpenStore.configuration(command, Map.of(), config, Map.of());
+    // Before there are threads: what they would log meanwhile is announced as intercepted.
+    var _ = LoggerFactory.getILoggerFactory();
+    ChunkStore store;
+    try {
+      store = ChunkStore.start(merged);
+    } catch (IllegalArgumentException wrong) {
+      throw new ParameterException(command, String.valueOf(wrong.getMessage()), wrong);
+    }
+    Thread end = new Thread(store::close, "weft-serve-end");
+    Runtime.getRuntime().addShutdownHook(end);
+    String last = "";
+    while (true) {
+      StoreStatus status = OpenStore.await(store.status());
+      String now = status.state() + " " + status.detail() + " " + status.link();
+      if (!now.equals(last)) {
+        last = now;
+        say(command.getOut(), status);
+      }
+      switch (status.state()) {
+        case FAILED -> {
+          store.close();
+          return ExitCodes.FAILURE;
+        }
+        case CLOSED -> {
+          return ExitCodes.OK;
+        }
+        case STARTING, UP, DEGRADED, DOWN, DRAINING -> waitForEnd(store);
+      }
+    }
+  }
+
+  private static void waitForEnd(ChunkStore store) {
+    try {
+      store.closed().toCompletableFuture().get(LOOK_MILLIS, TimeUnit.MILLISECONDS);
+    } catch (TimeoutException | InterruptedException _) {
+      // Still up.
+    } catch (ExecutionException impossible) {
+      throw new IllegalStateException(impossible);
+    }
+  }
+
+  private void say(PrintWriter out, StoreStatus status) {
+    String time = Instant.now().truncatedTo(ChronoUnit.MILLIS).toString();
+    if (json) {
+      Map<String, Object> line = new LinkedHashMap<>();
+      line.put("time", time);
+      line.put("state", status.state().name());
+      line.put("detail", status.detail());
+      line.put("link", status.link());
+      line.put("directory", status.directory());
+      line.put("filesystem", status.filesystem());
+      line.put("directIo", status.directIo());
+      line.put("recovery", status.recovery());
+      line.put("chunks", status.usage().chunks());
+      line.put("usedBytes", status.usage().usedBytes());
+      try {
+        out.println(new ObjectMapper().writeValueAsString(line));
+      } catch (JsonProcessingException impossible) {
+        throw new IllegalStateException(impossible);
+      }
+    } else {
+      out.println(
+          "%s %s (link %s)%s%s"
+              .formatted(
+                  time,
+                  status.state(),
+                  status.link(),
+                  status.detail().isEmpty() ? "" : ": " + status.detail(),
+                  status.state() == StoreStatus.State.UP ? ": " + status.recovery() : ""));
+    }
+    out.flush();
+  }
+}
