@@ -154,19 +154,26 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   private String lastReason = "";
   private String lastPaths = "";
 
-  static Behavior<Command> create(Surroundings around) {
+  /**
+   * @param again whether the device was there before, so that what is wrong now may pass
+   */
+  static Behavior<Command> create(Surroundings around, boolean again) {
     return Behaviors.setup(
         context ->
             Behaviors.withTimers(
                 timers -> {
                   context.getSelf().tell(new Start());
-                  return new LinkActor(context, timers, around);
+                  return new LinkActor(context, timers, around, again);
                 }));
   }
 
   private LinkActor(
-      ActorContext<Command> context, TimerScheduler<Command> timers, Surroundings around) {
+      ActorContext<Command> context,
+      TimerScheduler<Command> timers,
+      Surroundings around,
+      boolean again) {
     super(context);
+    this.wasUp = again;
     context.setLoggerName(LinkActor.class);
     this.around = around;
     this.settings = around.settings().link();

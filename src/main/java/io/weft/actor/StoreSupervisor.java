@@ -75,6 +75,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private record LinkSays(LinkActor.Report report) implements Internal {}
 
+  /** What a worker has to say to the link of now. */
+  private record ForLink(LinkActor.Command command) implements Internal {}
+
   private record IndexReady(IndexActor.Ready ready) implements Internal {}
 
   private record RecoveryRead(int run, @Nullable String found, @Nullable Throwable failure)
@@ -110,7 +113,8 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private final ExecutorService attaching;
   private final ExecutorService looking;
   private final Duration closeTimeout;
-  private final ActorRef<LinkActor.Command> link;
+  private final LinkActor.Surroundings linkSurroundings;
+  private ActorRef<LinkActor.Command> link;
   private final Restarts restarts;
   private final Restarts linkRestarts;
 
@@ -225,22 +229,30 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
             self.unsafeUpcast(),
             callbacks,
             new Requests(shared, true, request -> self.tell(new Held(request))));
-    this.link =
-        context.spawn(
-            LinkActor.create(
-                new LinkActor.Surroundings(
-                    settings,
-                    shared.ticker,
-                    attachment,
-                    opener,
-                    attaching,
-                    probing,
-                    looking,
-                    report -> self.tell(new LinkSays(report)))),
-            "link",
-            DispatcherSelector.fromConfig("weft.dispatcher"));
-    context.watch(link);
+    this.linkSurroundings =
+        new LinkActor.Surroundings(
+            settings,
+            shared.ticker,
+            attachment,
+            opener,
+            attaching,
+            probing,
+            looking,
+            report -> self.tell(new LinkSays(report)));
+    this.link = spawnLink(context, false);
     timers.startTimerWithFixedDelay(new AnswerOverdue(), DEADLINE_TICK);
+  }
+
+  /**
+   * @param again whether the device was there before, and is worth waiting for
+   */
+  private ActorRef<LinkActor.Command> spawnLink(ActorContext<Object> context, boolean again) {
+    ActorRef<LinkActor.Command> spawned =
+        context.spawnAnonymous(
+            LinkActor.create(linkSurroundings, again),
+            DispatcherSelector.fromConfig("weft.dispatcher"));
+    context.watch(spawned);
+    return spawned;
   }
 
   private static ThreadFactory daemon(String name) {
@@ -385,9 +397,10 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   // ---------------------------------------------------------------- what the parts say
 
-  private Behavior<Object> onInternal(Internal message) {
-    switch (message) {
+  private Behavior<Object> onInternal(Internal internal) {
+    switch (internal) {
       case LinkSays says -> onLink(says.report());
+      case ForLink message -> link.tell(message.command());
       case IndexReady ready -> onIndexReady(ready.ready());
       case RecoveryRead read -> onRecoveryRead(read);
       case Held request -> hold(request.request());
@@ -539,6 +552,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private void startWorkers() {
     StoreSettings.Io io = settings.io();
+    ActorRef<Object> self = getContext().getSelf();
     IoWorkerActor.Surroundings common =
         new IoWorkerActor.Surroundings(
             io,
@@ -548,12 +562,12 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
             new IoWorkerActor.Trouble() {
               @Override
               public void errorStreak(String lastError) {
-                link.tell(new LinkActor.ErrorStreak(lastError));
+                self.tell(new ForLink(new LinkActor.ErrorStreak(lastError)));
               }
 
               @Override
               public void stuck(String operation) {
-                link.tell(new LinkActor.Stuck(operation));
+                self.tell(new ForLink(new LinkActor.Stuck(operation)));
               }
             });
     List<ActorRef<IoWorkerActor.Command>> actors = new ArrayList<>();
@@ -743,10 +757,21 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     }
     if (who.equals(index)) {
       onIndexLost();
+    } else if (who.equals(link)) {
+      onLinkActorLost();
     } else {
       fail(who.path().name() + " failed too often");
     }
     return this;
+  }
+
+  /** It closed its medium when it went; a new one attaches the device as after a loss. */
+  private void onLinkActorLost() {
+    linkState = LinkState.State.DOWN;
+    onLinkLost("the link's actor failed");
+    if (!over()) {
+      link = spawnLink(getContext(), true);
+    }
   }
 
   private void onIndexLost() {
