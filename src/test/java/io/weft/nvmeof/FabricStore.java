@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import io.weft.api.ChunkStore;
 import io.weft.api.LoadTarget;
@@ -78,12 +79,14 @@ final class FabricStore implements AutoCloseable {
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
-    return new FabricStore(
-        ChunkStore.start(
-            ConfigFactory.parseString(String.join("\n", settings))
-                .withFallback(ConfigFactory.parseString(ONE_PATH))
-                .withFallback(ConfigFactory.parseString(SETTINGS))
-                .withFallback(ConfigFactory.load())));
+    return new FabricStore(ChunkStore.start(config(settings)));
+  }
+
+  static Config config(String... settings) {
+    return ConfigFactory.parseString(String.join("\n", settings))
+        .withFallback(ConfigFactory.parseString(ONE_PATH))
+        .withFallback(ConfigFactory.parseString(SETTINGS))
+        .withFallback(ConfigFactory.load());
   }
 
   static FabricStore up(String... settings) {

@@ -3,7 +3,15 @@ package io.weft.nvmeof;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.weft.base.FabricSettings;
+import io.weft.base.StoreSettings;
+import io.weft.base.Ticker;
+import io.weft.fabric.FabricException;
+import io.weft.fabric.NvmeCli;
+import io.weft.fabric.SystemCommands;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -47,6 +55,19 @@ class LifecycleTest {
     try (FabricStore store = FabricStore.up(settings)) {
       assertTrue(store.status().recovery().contains("clean shutdown"), store.status().recovery());
       store.assertHits(names);
+    }
+  }
+
+  /** What sysfs says is what nvme-cli says. */
+  @Test
+  void sysfsAndListSubsysAgree() throws FabricException {
+    try (FabricStore store = FabricStore.up(FabricStore.TWO_PATHS)) {
+      FabricSettings settings =
+          StoreSettings.from(FabricStore.config(FabricStore.TWO_PATHS)).fabric().orElseThrow();
+      NvmeCli nvme = new NvmeCli(settings, new SystemCommands(), Path.of("/sys"), Ticker.system());
+      assertEquals(2, nvme.controllers().size());
+      assertEquals(Set.copyOf(nvme.controllers()), Set.copyOf(nvme.listed()));
+      store.end();
     }
   }
 
