@@ -63,18 +63,6 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private static final Duration TICK = Duration.ofMillis(100);
   private static final Duration USAGE_INTERVAL = Duration.ofSeconds(1);
 
-  private static final Order.Result LOST_MEANWHILE =
-      new Order.Result.DeviceFailed(
-          new DeviceException(
-              DeviceException.Kind.CLOSED,
-              "finish",
-              "an operation",
-              -1,
-              -1,
-              0,
-              "the device was lost meanwhile",
-              null));
-
   /** What the actor takes. */
   sealed interface Command {}
 
@@ -158,7 +146,10 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   record SnapshotEntries(List<SnapshotStore.SnapshotEntry> entries, Semaphore permits)
       implements Command {}
 
-  record Found(List<FoundChunk> chunks, Semaphore permits) implements Command {}
+  /**
+   * @param run which reading of the device found them
+   */
+  record Found(int run, List<FoundChunk> chunks, Semaphore permits) implements Command {}
 
   /** The snapshot is all there is to it. */
   record TrustSnapshot() implements Command {}
@@ -318,9 +309,11 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
         }
       }
       case OrderDone done -> {
-        machine.completed(
-            done.order(), done.medium().equals(medium) ? done.result() : tooLate(done));
-        continueSnapshot();
+        // One that ran on a lost medium was ended with it.
+        if (done.medium().equals(medium)) {
+          machine.completed(done.order(), done.result());
+          continueSnapshot();
+        }
       }
       case SnapshotEntries entries -> onSnapshotEntries(entries);
       case Found found -> onFound(found);
@@ -470,16 +463,6 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     return (order, result) -> self.tell(new OrderDone(on, order, result));
   }
 
-  /** What the kernel finished on a medium that is gone says nothing of the present one. */
-  private static Order.Result tooLate(OrderDone done) {
-    return switch (done.result()) {
-      case Order.Result.Done _ -> LOST_MEANWHILE;
-      case Order.Result.DeviceFailed _ -> LOST_MEANWHILE;
-      case Order.Result.Cancelled cancelled -> cancelled;
-      case Order.Result.Broken broken -> broken;
-    };
-  }
-
   // ---------------------------------------------------------------- the device away and back
 
   private void resume() {
@@ -522,7 +505,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private void onFound(Found found) {
     Recovery running = recovery;
     // A scan of a device that was lost meanwhile may still hand over what it had found.
-    if (running != null) {
+    if (running != null && found.run() == run) {
       for (FoundChunk chunk : found.chunks()) {
         running.found(chunk.address(), chunk.payloadLength(), chunk.hasMetadata());
       }
