@@ -10,6 +10,7 @@ import io.weft.base.Failed;
 import io.weft.base.KeysOutcome;
 import io.weft.base.KeysPage;
 import io.weft.base.ListOutcome;
+import io.weft.base.LoadOutcome;
 import io.weft.base.Metrics;
 import io.weft.base.Rejected;
 import io.weft.base.SaltRule;
@@ -33,6 +34,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
@@ -62,6 +64,9 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private static final int WALK_STEPS = 1_000;
   private static final Duration TICK = Duration.ofMillis(100);
   private static final Duration USAGE_INTERVAL = Duration.ofSeconds(1);
+
+  private static final StoreProtocol.DeleteAllReply UNDONE =
+      new StoreProtocol.DeleteAllReply(0, false);
 
   /** What the actor takes. */
   sealed interface Command {}
@@ -302,7 +307,8 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private Behavior<Command> onCommand(Command command) {
     switch (command) {
       case Request request -> {
-        if (recovery != null) {
+        // A store that is down does not let anybody wait.
+        if (recovery != null && !sparing) {
           waiting.add(request);
         } else {
           onRequest(request);
@@ -361,6 +367,44 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     return true;
   }
 
+  /**
+   * Ends a request for which there is no index, as one would that spares the device.
+   *
+   * @param misses whether loads and lookups are misses instead of rejected
+   */
+  static void endSpared(Request request, Rejected why, boolean misses) {
+    switch (request) {
+      case StoreChunk store -> store.job().end(why);
+      case LoadChunk load ->
+          load.job().end(misses ? new LoadOutcome.Miss(LoadOutcome.Miss.Why.UNAVAILABLE) : why);
+      case RunKeys run -> {
+        boolean lookup =
+            run.operation() == StoreProtocol.KeyOperation.LOOKUP
+                || run.operation() == StoreProtocol.KeyOperation.LOOKUP_AND_LOCK;
+        var _ =
+            run.admitted()
+                .answer(
+                    lookup && misses
+                        ? new KeysOutcome.Done(run.keys().size(), new BitSet(), new BitSet())
+                        : why);
+      }
+      case TouchHits _ -> {}
+      case StatKey stat -> {
+        var _ = stat.admitted().answer(why);
+      }
+      case ExpireKey expire -> {
+        var _ = expire.admitted().answer(why);
+      }
+      case DeleteEverything delete -> {
+        var _ = delete.admitted().answer(UNDONE);
+      }
+      case ListSome list -> {
+        var _ = list.admitted().answer(why);
+      }
+      case TellUsage tell -> tell.giveUp(new Failed(Failed.Cause.CLOSED, why.detail(), null));
+    }
+  }
+
   private void onRequest(Request request) {
     switch (request) {
       case StoreChunk store -> machine.store(store.job());
@@ -373,6 +417,10 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       case ExpireKey expire ->
           machine.expire(expire.key(), expire.expiresAtMillis(), expire.admitted()::answer);
       case DeleteEverything delete -> {
+        if (sparing) {
+          delete.admitted().answer(UNDONE);
+          return;
+        }
         machine.deleteAll(
             count -> delete.admitted().answer(new StoreProtocol.DeleteAllReply(count, true)));
         step();
