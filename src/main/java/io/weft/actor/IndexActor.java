@@ -10,6 +10,7 @@ import io.weft.base.Failed;
 import io.weft.base.KeysOutcome;
 import io.weft.base.KeysPage;
 import io.weft.base.ListOutcome;
+import io.weft.base.LoadOutcome;
 import io.weft.base.Metrics;
 import io.weft.base.Rejected;
 import io.weft.base.SaltRule;
@@ -33,6 +34,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
@@ -63,17 +65,8 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private static final Duration TICK = Duration.ofMillis(100);
   private static final Duration USAGE_INTERVAL = Duration.ofSeconds(1);
 
-  private static final Order.Result LOST_MEANWHILE =
-      new Order.Result.DeviceFailed(
-          new DeviceException(
-              DeviceException.Kind.CLOSED,
-              "finish",
-              "an operation",
-              -1,
-              -1,
-              0,
-              "the device was lost meanwhile",
-              null));
+  private static final StoreProtocol.DeleteAllReply UNDONE =
+      new StoreProtocol.DeleteAllReply(0, false);
 
   /** What the actor takes. */
   sealed interface Command {}
@@ -158,7 +151,10 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   record SnapshotEntries(List<SnapshotStore.SnapshotEntry> entries, Semaphore permits)
       implements Command {}
 
-  record Found(List<FoundChunk> chunks, Semaphore permits) implements Command {}
+  /**
+   * @param run which reading of the device found them
+   */
+  record Found(int run, List<FoundChunk> chunks, Semaphore permits) implements Command {}
 
   /** The snapshot is all there is to it. */
   record TrustSnapshot() implements Command {}
@@ -311,16 +307,19 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private Behavior<Command> onCommand(Command command) {
     switch (command) {
       case Request request -> {
-        if (recovery != null) {
+        // A store that is down does not let anybody wait.
+        if (recovery != null && !sparing) {
           waiting.add(request);
         } else {
           onRequest(request);
         }
       }
       case OrderDone done -> {
-        machine.completed(
-            done.order(), done.medium().equals(medium) ? done.result() : tooLate(done));
-        continueSnapshot();
+        // One that ran on a lost medium was ended with it.
+        if (done.medium().equals(medium)) {
+          machine.completed(done.order(), done.result());
+          continueSnapshot();
+        }
       }
       case SnapshotEntries entries -> onSnapshotEntries(entries);
       case Found found -> onFound(found);
@@ -368,6 +367,44 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     return true;
   }
 
+  /**
+   * Ends a request for which there is no index, as one would that spares the device.
+   *
+   * @param misses whether loads and lookups are misses instead of rejected
+   */
+  static void endSpared(Request request, Rejected why, boolean misses) {
+    switch (request) {
+      case StoreChunk store -> store.job().end(why);
+      case LoadChunk load ->
+          load.job().end(misses ? new LoadOutcome.Miss(LoadOutcome.Miss.Why.UNAVAILABLE) : why);
+      case RunKeys run -> {
+        boolean lookup =
+            run.operation() == StoreProtocol.KeyOperation.LOOKUP
+                || run.operation() == StoreProtocol.KeyOperation.LOOKUP_AND_LOCK;
+        var _ =
+            run.admitted()
+                .answer(
+                    lookup && misses
+                        ? new KeysOutcome.Done(run.keys().size(), new BitSet(), new BitSet())
+                        : why);
+      }
+      case TouchHits _ -> {}
+      case StatKey stat -> {
+        var _ = stat.admitted().answer(why);
+      }
+      case ExpireKey expire -> {
+        var _ = expire.admitted().answer(why);
+      }
+      case DeleteEverything delete -> {
+        var _ = delete.admitted().answer(UNDONE);
+      }
+      case ListSome list -> {
+        var _ = list.admitted().answer(why);
+      }
+      case TellUsage tell -> tell.giveUp(new Failed(Failed.Cause.CLOSED, why.detail(), null));
+    }
+  }
+
   private void onRequest(Request request) {
     switch (request) {
       case StoreChunk store -> machine.store(store.job());
@@ -380,6 +417,10 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       case ExpireKey expire ->
           machine.expire(expire.key(), expire.expiresAtMillis(), expire.admitted()::answer);
       case DeleteEverything delete -> {
+        if (sparing) {
+          delete.admitted().answer(UNDONE);
+          return;
+        }
         machine.deleteAll(
             count -> delete.admitted().answer(new StoreProtocol.DeleteAllReply(count, true)));
         step();
@@ -470,16 +511,6 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     return (order, result) -> self.tell(new OrderDone(on, order, result));
   }
 
-  /** What the kernel finished on a medium that is gone says nothing of the present one. */
-  private static Order.Result tooLate(OrderDone done) {
-    return switch (done.result()) {
-      case Order.Result.Done _ -> LOST_MEANWHILE;
-      case Order.Result.DeviceFailed _ -> LOST_MEANWHILE;
-      case Order.Result.Cancelled cancelled -> cancelled;
-      case Order.Result.Broken broken -> broken;
-    };
-  }
-
   // ---------------------------------------------------------------- the device away and back
 
   private void resume() {
@@ -522,7 +553,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private void onFound(Found found) {
     Recovery running = recovery;
     // A scan of a device that was lost meanwhile may still hand over what it had found.
-    if (running != null) {
+    if (running != null && found.run() == run) {
       for (FoundChunk chunk : found.chunks()) {
         running.found(chunk.address(), chunk.payloadLength(), chunk.hasMetadata());
       }

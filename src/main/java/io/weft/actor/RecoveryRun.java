@@ -78,7 +78,7 @@ final class RecoveryRun {
       index.tell(new IndexActor.TrustSnapshot());
       found = "%,d chunks from the snapshot of a clean shutdown".formatted(entries);
     } else {
-      found = scan(medium, index, permits, scanThreads, otherBytes) + damage;
+      found = scan(medium, index, run, permits, scanThreads, otherBytes) + damage;
     }
     finish(medium, index, run, nextGeneration, generationsSkipped, quarantineBytes, otherBytes);
     return found;
@@ -95,7 +95,7 @@ final class RecoveryRun {
       throws DeviceException {
     medium.snapshots().removeCleanMarker();
     Map<CapacityLedger.Category, Long> otherBytes = new EnumMap<>(CapacityLedger.Category.class);
-    String found = scan(medium, index, permits, scanThreads, otherBytes);
+    String found = scan(medium, index, run, permits, scanThreads, otherBytes);
     finish(medium, index, run, 1, 0, quarantineBytes, otherBytes);
     return found;
   }
@@ -103,6 +103,7 @@ final class RecoveryRun {
   private static String scan(
       ChunkMedium medium,
       ActorRef<IndexActor.Command> index,
+      int run,
       Semaphore permits,
       int scanThreads,
       Map<CapacityLedger.Category, Long> otherBytes)
@@ -112,7 +113,7 @@ final class RecoveryRun {
             scanThreads,
             chunks -> {
               permits.acquireUninterruptibly();
-              index.tell(new IndexActor.Found(chunks, permits));
+              index.tell(new IndexActor.Found(run, chunks, permits));
             });
     otherBytes.put(CapacityLedger.Category.LATER_VERSION, scan.laterVersionBytes());
     return ("%,d chunks found by a scan, %,d unfinished stores removed, %,d damaged chunks put in"

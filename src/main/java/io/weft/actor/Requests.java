@@ -382,5 +382,10 @@ final class Requests {
     } else {
       index.tell(request);
     }
+    // A store that ends gives up the requests that it sees; this one may have come behind that.
+    Failed ended = shared.ended;
+    if (ended != null) {
+      request.giveUp(ended);
+    }
   }
 }

@@ -1,5 +1,6 @@
 package io.weft.actor;
 
+import io.weft.base.Failed;
 import io.weft.base.Metrics;
 import io.weft.base.Rejected;
 import io.weft.base.SaltRule;
@@ -35,6 +36,9 @@ final class Shared {
    * The device is away or in doubt: why no request that needs it is taken now; null where it is.
    */
   volatile @Nullable Rejected refusing;
+
+  /** The store has ended: nobody takes a request any more. */
+  volatile @Nullable Failed ended;
 
   /** The usage of a moment ago. */
   volatile Usage usage;

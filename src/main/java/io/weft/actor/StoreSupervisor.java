@@ -342,13 +342,20 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private void hold(IndexActor.Request request) {
     ActorRef<IndexActor.Command> serving = shared.index;
+    Rejected refusing = shared.refusing;
     if (serving != null) {
       serving.tell(request);
+    } else if (refusing != null) {
+      endSpared(request, refusing);
     } else if (state != StoreStatus.State.STARTING) {
       request.giveUp(new Failed(Failed.Cause.CLOSED, detail, null));
     } else {
       held.add(request);
     }
+  }
+
+  private void endSpared(IndexActor.Request request, Rejected why) {
+    IndexActor.endSpared(request, why, settings.link().whenDown() == StoreSettings.WhenDown.MISS);
   }
 
   private void onSubscribe(ActorRef<StoreEvent> subscriber) {
@@ -520,6 +527,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       return;
     }
     endRecovery();
+    spare(StoreStatus.State.DOWN, new Rejected(Rejected.Reason.LINK_DOWN, reason));
     if (!indexServed) {
       dropIndex(new Failed(Failed.Cause.RESTARTED, "the device was lost", null));
     }
@@ -530,7 +538,6 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     }
     rebuildWhenLanesEnd = false;
     timers.cancel(new RebuildOverdue());
-    spare(StoreStatus.State.DOWN, new Rejected(Rejected.Reason.LINK_DOWN, reason));
   }
 
   private void onNotAttached(LinkActor.Report.NotAttached failed) {
@@ -840,9 +847,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   }
 
   private void fail(String why) {
-    become(StoreStatus.State.FAILED, why);
     Failed failed = new Failed(Failed.Cause.CLOSED, why, null);
     shared.intake.close(failed);
+    become(StoreStatus.State.FAILED, why);
     shared.intake.failAccepted(failed);
     shared.jobs.giveUpAll(failed);
     held.forEach(request -> request.giveUp(failed));
@@ -869,12 +876,17 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private void become(StoreStatus.State next, String why) {
     state = next;
     detail = why;
-    shared.refusing =
+    Rejected refusing =
         switch (next) {
           case DOWN -> new Rejected(Rejected.Reason.LINK_DOWN, why);
           case DEGRADED -> new Rejected(Rejected.Reason.BREAKER_OPEN, why);
           case STARTING, UP, DRAINING, CLOSED, FAILED -> null;
         };
+    shared.refusing = refusing;
+    if (refusing != null) {
+      held.forEach(request -> endSpared(request, refusing));
+      held.clear();
+    }
     if (next != StoreStatus.State.STARTING) {
       StoreStatus status = status();
       readyWaiters.forEach(waiter -> Replies.send(waiter, status));
@@ -955,6 +967,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   private Behavior<Object> onStopped() {
     Failed closed = new Failed(Failed.Cause.CLOSED, "the store's actor was stopped", null);
+    shared.ended = closed;
     shared.index = null;
     shared.intake.close(closed);
     shared.intake.failAccepted(closed);

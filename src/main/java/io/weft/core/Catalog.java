@@ -6,7 +6,6 @@ import io.weft.base.SaltRule;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.LongUnaryOperator;
 
@@ -273,11 +272,6 @@ final class Catalog {
       door.submit(new Order.Remove(location.address, location.physicalBytes));
     }
     return true;
-  }
-
-  /** The generations that readers may still have open. */
-  Set<Long> retiredGenerations() {
-    return retired.keySet();
   }
 
   /** The keys from entry number {@code from} on, at most {@code steps} entries looked at. */

@@ -53,7 +53,8 @@ public final class Recovery {
   /** Generations below this were given out by this machine; 0 where it has not served. */
   private long knownBelow;
 
-  private Set<Long> removing = Set.of();
+  /** Files that are being removed already. */
+  private Set<ChunkAddress> removing = Set.of();
 
   public Recovery(StoreMachine machine) {
     this.machine = machine;
@@ -61,10 +62,11 @@ public final class Recovery {
   }
 
   /**
-   * Checks a machine that has served against the device it got back. No order to the device may be
-   * out. Locks, pins and the eviction order stay.
+   * Checks a machine that has served, and is closed, against the device it got back. Orders that
+   * the lost device never answered end here. Locks, pins and the eviction order stay.
    */
   public static Recovery revalidating(StoreMachine machine) {
+    machine.endOrders();
     Recovery recovery = new Recovery(machine);
     recovery.knownBelow = recovery.catalog.nextGeneration();
     recovery.removing = machine.removing();
@@ -146,24 +148,40 @@ public final class Recovery {
 
   private void confirm(ChunkAddress address, long length, boolean hasMetadata) {
     int entry = catalog.index.find(address.key());
-    boolean unconfirmed = entry >= 0 && catalog.index.flag(entry, Catalog.UNCONFIRMED);
-    if (unconfirmed && catalog.index.generation(entry) == address.generation()) {
+    long named = entry < 0 ? 0 : catalog.index.generation(entry);
+    if (entry >= 0 && address.generation() == named) {
       catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
       rename(entry, address, length, hasMetadata);
-    } else if (address.generation() < knownBelow) {
-      if (!removing.contains(address.generation())) {
-        superseded++;
-        catalog.removeUnlisted(address, length);
-      }
-    } else if (unconfirmed) {
-      catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
-      rename(entry, address, length, hasMetadata);
-    } else if (entry < 0) {
-      catalog.addToPolicy(enter(address, length, hasMetadata));
-    } else {
-      // Two files of a later generation: which of them is the later one, the next start decides.
-      catalog.sawGeneration(address.generation());
+    } else if (address.generation() < Math.max(knownBelow, named)) {
+      removeOnce(address, length);
+    } else if (address.generation() > named) {
+      takeIn(entry, address, length, hasMetadata);
     }
+  }
+
+  private void removeOnce(ChunkAddress address, long length) {
+    if (removing.add(address)) {
+      superseded++;
+      catalog.removeUnlisted(address, length);
+    }
+  }
+
+  /** A value that somebody else stored replaces ours, if there is one. */
+  private void takeIn(int entry, ChunkAddress address, long length, boolean hasMetadata) {
+    if (entry < 0) {
+      catalog.addToPolicy(enter(address, length, hasMetadata));
+      return;
+    }
+    long physical = catalog.physicalBytes(length);
+    catalog.ledger.charge(CapacityLedger.Category.CHUNKS, physical);
+    catalog.salts.add(catalog.index.salt(entry), physical);
+    removing.add(catalog.address(entry));
+    superseded++;
+    catalog.retireReplaced(entry);
+    catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
+    catalog.sawGeneration(address.generation());
+    catalog.describe(entry, address, length, hasMetadata);
+    catalog.addToPolicy(entry);
   }
 
   /** Brings the chunks into their order, and the usage under the capacity. */
@@ -178,7 +196,8 @@ public final class Recovery {
           forgotten++;
         }
       }
-      return new Report(catalog.index.size(), forgotten, superseded, machine.enforceCapacity());
+      long evicted = machine.enforceCapacity();
+      return new Report(catalog.index.size(), forgotten, superseded, evicted);
     }
     int[] present = new int[catalog.index.size()];
     int count = 0;

@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -73,6 +74,18 @@ public final class StoreMachine {
   private static final int LIST_STEPS = 4_000;
   private static final int REMOVES_OUT_MAX = 1_024;
   private static final long REMOVE_RETRY_NANOS = 1_000_000_000L;
+
+  private static final Order.Result LOST =
+      new Order.Result.DeviceFailed(
+          new DeviceException(
+              DeviceException.Kind.CLOSED,
+              "finish",
+              "an operation",
+              -1,
+              -1,
+              0,
+              "the device was lost meanwhile",
+              null));
 
   /** A key with device work that other stores of the key wait for. */
   private static final class Flight {
@@ -138,7 +151,9 @@ public final class StoreMachine {
   private boolean sampleAsked;
   private long removesDone;
   private long removesAsked;
-  private int ordersOut;
+
+  /** In the order in which the device got them. */
+  private final Set<Order> ordersOut = new LinkedHashSet<>();
 
   private int sweepAt;
   private int clearAt = -1;
@@ -179,14 +194,14 @@ public final class StoreMachine {
       }
       return;
     }
-    ordersOut++;
+    ordersOut.add(order);
     device.submit(order);
   }
 
   private void submitRemove(Order.Remove remove) {
     removesOut++;
     removesSinceSample.add(remove);
-    ordersOut++;
+    ordersOut.add(remove);
     device.submit(remove);
   }
 
@@ -670,13 +685,21 @@ public final class StoreMachine {
     vanished(entry);
   }
 
-  /** The generations whose files are on their way out already. */
-  Set<Long> removing() {
-    Set<Long> generations = new HashSet<>(catalog.retiredGenerations());
-    failedRemoves.forEach(each -> generations.add(each.address().generation()));
-    removesQueued.forEach(each -> generations.add(each.address().generation()));
-    quarantines.forEach(each -> generations.add(each.address().generation()));
-    return generations;
+  /** Ends every order that is out; nobody will say what became of them. */
+  void endOrders() {
+    for (Order order : List.copyOf(ordersOut)) {
+      completed(order, LOST);
+    }
+  }
+
+  /** The files that are on their way out already. */
+  Set<ChunkAddress> removing() {
+    Set<ChunkAddress> files = new HashSet<>();
+    ordersOut.forEach(each -> files.add(each.address()));
+    failedRemoves.forEach(each -> files.add(each.address()));
+    removesQueued.forEach(each -> files.add(each.address()));
+    quarantines.forEach(each -> files.add(each.address()));
+    return files;
   }
 
   private void vanished(int entry) {
@@ -1019,7 +1042,7 @@ public final class StoreMachine {
 
   /** An order came back. */
   public void completed(Order order, Order.Result result) {
-    ordersOut--;
+    ordersOut.remove(order);
     if (result instanceof Order.Result.DeviceFailed failed && failed.error().deviceInDoubt()) {
       metrics.add(Metric.DEVICE_ERRORS);
     }
@@ -1057,8 +1080,7 @@ public final class StoreMachine {
   private void quarantined(Order.Quarantine order, Order.Result result) {
     quarantines.removeFirst();
     if (result instanceof Order.Result.Done done) {
-      long waiting = quarantines.stream().mapToLong(Order.Quarantine::physicalBytes).sum();
-      account(CapacityLedger.Category.QUARANTINE, done.detail() + waiting);
+      account(CapacityLedger.Category.QUARANTINE, done.detail());
     } else {
       ledger.move(
           CapacityLedger.Category.QUARANTINE,
@@ -1224,6 +1246,9 @@ public final class StoreMachine {
   public void account(CapacityLedger.Category category, long bytes) {
     ledger.release(category, ledger.used(category));
     ledger.charge(category, bytes);
+    if (category == CapacityLedger.Category.QUARANTINE) {
+      quarantines.forEach(waiting -> ledger.charge(category, waiting.physicalBytes()));
+    }
   }
 
   /** Whether files of a later format version were found. */
@@ -1273,7 +1298,7 @@ public final class StoreMachine {
 
   /** Whether no device order is out and nothing waits for one. */
   public boolean quiet() {
-    return ordersOut == 0
+    return ordersOut.isEmpty()
         && spaceWaiters.isEmpty()
         && lastTries.isEmpty()
         && failedRemoves.isEmpty();
@@ -1288,10 +1313,10 @@ public final class StoreMachine {
     if (!spaceWaiters.isEmpty() || spaceWaitersBytes != 0) {
       left.append(" %d wait for %d bytes".formatted(spaceWaiters.size(), spaceWaitersBytes));
     }
-    if (!lastTries.isEmpty() || !failedRemoves.isEmpty() || ordersOut != 0) {
+    if (!lastTries.isEmpty() || !failedRemoves.isEmpty() || !ordersOut.isEmpty()) {
       left.append(
           " %d last tries, %d failed removes, %d orders out"
-              .formatted(lastTries.size(), failedRemoves.size(), ordersOut));
+              .formatted(lastTries.size(), failedRemoves.size(), ordersOut.size()));
     }
     if (!quarantines.isEmpty()) {
       left.append(" %d on the way to quarantine".formatted(quarantines.size()));

@@ -6,6 +6,7 @@ import io.weft.base.DeviceException;
 import io.weft.device.ChunkBlock;
 import io.weft.device.ChunkMedium;
 import io.weft.device.FilesystemSpace;
+import io.weft.device.FoundChunk;
 import io.weft.device.IoScratch;
 import io.weft.device.MediumInfo;
 import io.weft.device.ScanReport;
@@ -172,6 +173,7 @@ final class FaultyMedium implements ChunkMedium {
       throws DeviceException {
     before("load", address);
     real.load(address, target, payloadLength, scratch);
+    before("loaded", address);
   }
 
   @Override
@@ -233,8 +235,16 @@ final class FaultyMedium implements ChunkMedium {
     faults.scans.incrementAndGet();
     before("scan");
     return real.scan(
-        threads,
-        faults.oneByOne ? chunks -> chunks.forEach(chunk -> sink.found(List.of(chunk))) : sink);
+        threads, faults.oneByOne ? chunks -> chunks.forEach(chunk -> found(chunk, sink)) : sink);
+  }
+
+  private void found(FoundChunk chunk, BatchSink sink) {
+    try {
+      before("found", chunk.address());
+    } catch (DeviceException failed) {
+      throw new IllegalStateException(failed);
+    }
+    sink.found(List.of(chunk));
   }
 
   @Override

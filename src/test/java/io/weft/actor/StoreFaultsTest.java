@@ -288,10 +288,16 @@ class StoreFaultsTest {
             "weft.io.stuck-threads-max = 1")) {
       store.stored("stuck", 10);
       store.stored("k", 10);
+      TestProbe<StoreEvent> events = kit.createTestProbe();
+      store.actor.tell(new StoreProtocol.Subscribe(events.getRef()));
       FaultyMedium.Gate gate = store.faults.gateOn(Set.of("stuck"), "load");
       List<CompletableFuture<LoadOutcome>> stuck =
           List.of(loading(store, "stuck", 10), loading(store, "stuck", 10));
       soon().until(() -> gate.waiting.get() == 2 && store.status().stuckThreads() == 1);
+      // In doubt, and trusted again after a probe.
+      nextLinkChange(events);
+      nextLinkChange(events);
+      soon().until(() -> store.status().serving());
       // The replaced thread serves; nothing is put behind the one that waits for the kernel.
       for (int i = 0; i < 10; i++) {
         store.assertHit("k", 10);

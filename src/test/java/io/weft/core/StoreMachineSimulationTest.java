@@ -51,6 +51,28 @@ class StoreMachineSimulationTest {
         });
   }
 
+  @Test
+  void keepsItsPromisesWhenTheDeviceIsLostAndComesBack() {
+    Seeds.forEach(
+        SEEDS,
+        seed -> {
+          Random random = new Random(seed);
+          judged(
+              seed,
+              world -> {
+                for (int life = 0; life < 12; life++) {
+                  world.run(random.nextInt(300));
+                  world.loseDevice();
+                  if (random.nextInt(6) == 0) {
+                    world.crash(1.0);
+                  }
+                }
+                world.run(200);
+                world.settle();
+              });
+        });
+  }
+
   /** A simulation in which nothing happens would pass. */
   @Test
   void theWorldsAreEventful() {
@@ -58,6 +80,10 @@ class StoreMachineSimulationTest {
     for (long seed = 1; seed <= 30; seed++) {
       SimWorld world = new SimWorld(seed, StoreMachine::leftovers);
       world.run(STEPS);
+      for (int i = 0; i < 10; i++) {
+        world.loseDevice();
+        world.run(STEPS / 20);
+      }
       world.happened.forEach((what, count) -> happened.merge(what, count, Integer::sum));
     }
     for (String what :
@@ -75,6 +101,9 @@ class StoreMachineSimulationTest {
           "rejected RESERVE",
           "rejected TOO_LARGE",
           "rejected CLOSED",
+          "rejected LINK_DOWN",
+          "device lost",
+          "journal lost",
           "failed DEVICE",
           "failed NO_SPACE",
           "failed RESTARTED",

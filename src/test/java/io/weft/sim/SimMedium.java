@@ -1,5 +1,7 @@
 package io.weft.sim;
 
+import static org.junit.jupiter.api.Assertions.assertNull;
+
 import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkKey;
 import java.util.ArrayDeque;
@@ -32,6 +34,9 @@ final class SimMedium {
   final Map<ChunkAddress, SimFile> files = new LinkedHashMap<>();
   private final ArrayDeque<Long> quarantine = new ArrayDeque<>();
 
+  /** What undoes the effects that a filesystem has not synced, first to last. */
+  private final ArrayDeque<Runnable> unsynced = new ArrayDeque<>();
+
   /** Files being written. */
   long stagingBytes;
 
@@ -57,7 +62,51 @@ final class SimMedium {
     return all.get(random.nextInt(all.size()));
   }
 
+  void publish(ChunkAddress address, SimFile file) {
+    assertNull(files.put(address, file), "a file of this name is there");
+    unsynced.addLast(() -> files.remove(address));
+  }
+
+  SimFile remove(ChunkAddress address) {
+    SimFile file = files.remove(address);
+    if (file != null) {
+      unsynced.addLast(() -> files.put(address, file));
+    }
+    return file;
+  }
+
+  /** False where there is no such file. */
+  boolean rename(ChunkAddress from, ChunkAddress to) {
+    SimFile file = files.remove(from);
+    if (file == null) {
+      return false;
+    }
+    files.put(to, file);
+    unsynced.addLast(
+        () -> {
+          files.remove(to);
+          files.put(from, file);
+        });
+    return true;
+  }
+
+  /** What was done until now survives. */
+  void sync() {
+    unsynced.clear();
+  }
+
+  /** Loses the most recent effects, as many of the unsynced as {@code random} says. */
+  int loseJournal(Random random) {
+    int lost = random.nextInt(unsynced.size() + 1);
+    for (int i = 0; i < lost; i++) {
+      unsynced.removeLast().run();
+    }
+    sync();
+    return lost;
+  }
+
   void toQuarantine(ChunkAddress address) {
+    sync();
     SimFile file = files.remove(address);
     if (file != null) {
       quarantine.addLast(physicalBytes(file.length));

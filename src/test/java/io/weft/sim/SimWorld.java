@@ -172,6 +172,11 @@ public final class SimWorld {
   private long capacity;
   private boolean faults;
   private boolean closed;
+
+  /** The device is away: orders fail, and it was said that loads and lookups are misses, or not. */
+  private boolean away;
+
+  private boolean missesWhileAway;
   private boolean overCapacity;
   private long filesystemBytes;
   private long othersBytes;
@@ -347,6 +352,7 @@ public final class SimWorld {
     out.clear();
     open.clear();
     medium.stagingBytes = 0;
+    medium.sync();
     endWalk();
     clearing = 0;
     recover(newCapacity, false);
@@ -355,10 +361,103 @@ public final class SimWorld {
   /** An orderly shutdown and a start that believes the snapshot. */
   public void restart(double newCapacity) {
     settle();
+    medium.sync();
     note("restart");
     takeSnapshot();
     endWalk();
     recover(newCapacity, true);
+  }
+
+  /**
+   * The device goes away and comes back: of what it had been told some took effect and some did
+   * not, and of what took effect lately some may be lost with the journal of its filesystem.
+   */
+  public void loseDevice() {
+    note("device lost");
+    away = true;
+    closed = true;
+    missesWhileAway = random.nextBoolean();
+    machine.close(
+        new Rejected(Rejected.Reason.LINK_DOWN, "away, by the simulation"), missesWhileAway);
+    while (!out.isEmpty() && random.nextInt(8) > 0) {
+      Out one = out.get(random.nextInt(out.size()));
+      if (random.nextInt(3) > 0) {
+        execute(one);
+      }
+      one.result =
+          random.nextBoolean()
+              ? failed(DeviceException.Kind.IO_ERROR)
+              : new Order.Result.Cancelled(Transfer.Cancelled.RESTARTED);
+      deliver(one);
+      whileAway();
+    }
+    // What is left is with the kernel, and the machine never hears of it.
+    out.stream().filter(_ -> random.nextBoolean()).toList().forEach(this::execute);
+    out.clear();
+    medium.stagingBytes = 0;
+    if (random.nextBoolean()) {
+      note("journal lost, effects: " + medium.loseJournal(random));
+    }
+    medium.sync();
+    Recovery recovery = Recovery.revalidating(machine);
+    List<ChunkAddress> found = new ArrayList<>(medium.files.keySet());
+    Collections.shuffle(found, random);
+    boolean interrupted = random.nextInt(4) == 0;
+    for (ChunkAddress address : found.subList(0, interrupted ? found.size() / 2 : found.size())) {
+      found(recovery, address);
+    }
+    if (interrupted) {
+      note("device lost again");
+      // Only removals can be under way.
+      out.stream().filter(_ -> random.nextBoolean()).toList().forEach(this::execute);
+      out.clear();
+      recovery = Recovery.revalidating(machine);
+      found = new ArrayList<>(medium.files.keySet());
+      Collections.shuffle(found, random);
+      for (ChunkAddress address : found) {
+        found(recovery, address);
+      }
+    }
+    machine.account(CapacityLedger.Category.QUARANTINE, medium.pruneQuarantine(QUARANTINE_KEEP));
+    othersBytes = Math.min(othersBytes, filesystemBytes - medium.bytes());
+    machine.spaceSampled(usable(true));
+    overCapacity = true;
+    var _ = recovery.finish();
+    away = false;
+    closed = false;
+    machine.open();
+    assertEquals(0, open.stream().filter(each -> !each.toString().equals("delete all")).count());
+    judge();
+    for (Known known : all) {
+      if (!live(known)) {
+        walkThroughout.remove(known.key);
+      }
+      assertEquals(live(known), isHit(known), () -> "after the loss: " + known.key);
+    }
+  }
+
+  private void found(Recovery recovery, ChunkAddress address) {
+    SimMedium.SimFile file = medium.files.get(address);
+    recovery.found(address, file.length, file.hasMetadata);
+    Known known = known(address.key());
+    if (known.present && known.generation == address.generation()) {
+      known.expiry = address.expiresAtMillis();
+    }
+  }
+
+  private void whileAway() {
+    switch (random.nextInt(6)) {
+      case 0 -> store();
+      case 1 -> load();
+      case 2 -> keys();
+      case 3 -> stat();
+      case 4 -> expire();
+      default -> ticker.advance(Duration.ofMillis(random.nextInt(400)));
+    }
+  }
+
+  private boolean mayFail() {
+    return away || shape.faultPercent() > 0;
   }
 
   private void recover(double newCapacity, boolean clean) {
@@ -532,15 +631,16 @@ public final class SimWorld {
                     length > shape.maxBlocks() * BLOCK || physical > capacity, "not too large");
             case QUOTA -> assertTrue(shape.quotas().containsKey(known.salt), "no quota");
             case FULL, RESERVE -> {}
-            case CLOSED -> assertTrue(closed, "open");
-            case BUSY, LINK_DOWN, BREAKER_OPEN, INVALID -> fail("rejected: " + rejected);
+            case CLOSED -> assertTrue(closed && !away, "open");
+            case LINK_DOWN -> assertTrue(away, "the device is there");
+            case BUSY, BREAKER_OPEN, INVALID -> fail("rejected: " + rejected);
           }
         }
         case Failed failed -> {
           if (failed.cause() == Failed.Cause.DEADLINE) {
             assertTrue(abandoned || shape.faultPercent() > 0, "no deadline passed");
           } else {
-            assertTrue(shape.faultPercent() > 0, () -> "failed without a fault: " + failed);
+            assertTrue(mayFail(), () -> "failed without a fault: " + failed);
           }
         }
       }
@@ -636,21 +736,29 @@ public final class SimWorld {
     public void answer(LoadOutcome outcome) {
       answered(this, outcome);
       switch (outcome) {
-        case LoadOutcome.Miss _ -> assertFalse(live(known), () -> known.key + " is there");
+        case LoadOutcome.Miss(LoadOutcome.Miss.Why why) -> {
+          if (why == LoadOutcome.Miss.Why.UNAVAILABLE) {
+            assertTrue(away && missesWhileAway, "the device is there");
+          } else {
+            assertFalse(live(known), () -> known.key + " is there");
+          }
+        }
         case LoadOutcome.TooSmall(long needed) -> {
           assertEquals(known.length, needed);
           assertTrue(needed > capacityBytes);
         }
         case LoadOutcome.Loaded _, LoadOutcome.Leased _ -> fail("the machine says loaded()");
         case Rejected rejected -> {
-          assertEquals(Rejected.Reason.CLOSED, rejected.reason());
+          assertEquals(
+              away ? Rejected.Reason.LINK_DOWN : Rejected.Reason.CLOSED, rejected.reason());
           assertTrue(closed);
+          assertFalse(away && missesWhileAway, "that is a miss");
         }
         case Failed failed -> {
           if (failed.cause() == Failed.Cause.DEADLINE) {
             assertTrue(abandoned || shape.faultPercent() > 0, "no deadline passed");
           } else {
-            assertTrue(shape.faultPercent() > 0, () -> "failed without a fault: " + failed);
+            assertTrue(mayFail(), () -> "failed without a fault: " + failed);
             DeviceException error = failed.error();
             assertFalse(
                 error != null
@@ -715,8 +823,7 @@ public final class SimWorld {
             }
             case StatOutcome.Absent() -> assertFalse(live(known), () -> known.key + " is there");
             case Rejected rejected -> assertTrue(closed, rejected::toString);
-            case Failed failed ->
-                assertTrue(shape.faultPercent() > 0, () -> "failed without a fault: " + failed);
+            case Failed failed -> assertTrue(mayFail(), () -> "failed without a fault: " + failed);
           }
         });
   }
@@ -743,8 +850,7 @@ public final class SimWorld {
             }
             case ExpireOutcome.Absent() -> assertFalse(live(known), () -> known.key + " is there");
             case Rejected rejected -> assertTrue(closed, rejected::toString);
-            case Failed failed ->
-                assertTrue(shape.faultPercent() > 0, () -> "failed without a fault: " + failed);
+            case Failed failed -> assertTrue(mayFail(), () -> "failed without a fault: " + failed);
           }
         });
   }
@@ -826,7 +932,9 @@ public final class SimWorld {
 
   private boolean hits(KeysOutcome outcome, BitSet expected) {
     if (closed) {
-      assertTrue(outcome instanceof Rejected, "closed");
+      if (outcome instanceof KeysOutcome.Done done) {
+        assertTrue(away && missesWhileAway && done.hits().isEmpty(), "closed");
+      }
       return false;
     }
     assertEquals(expected, ((KeysOutcome.Done) outcome).hits(), "hits");
@@ -966,6 +1074,7 @@ public final class SimWorld {
     } else {
       note("lost: " + address);
       medium.files.remove(address);
+      medium.sync();
       lost.add(new Named(address.key(), address.generation()));
     }
   }
@@ -1026,10 +1135,7 @@ public final class SimWorld {
               yield new Order.Result.Cancelled(Transfer.Cancelled.DEADLINE);
             }
             Storing storing = (Storing) write.request();
-            assertNull(
-                medium.files.put(
-                    address, new SimMedium.SimFile(storing.tag, length, storing.metadata)),
-                "a file of this name is there");
+            medium.publish(address, new SimMedium.SimFile(storing.tag, length, storing.metadata));
             tags.put(new Named(address.key(), address.generation()), storing.tag);
             yield Order.Result.Done.PLAIN;
           }
@@ -1058,7 +1164,7 @@ public final class SimWorld {
             if (fault) {
               yield trouble(false, false);
             }
-            SimMedium.SimFile file = medium.files.remove(address);
+            SimMedium.SimFile file = medium.remove(address);
             yield new Order.Result.Done(
                 file == null ? 0 : SimMedium.physicalBytes(file.length), ChunkMetadata.EMPTY);
           }
@@ -1074,14 +1180,11 @@ public final class SimWorld {
             if (fault) {
               yield trouble(false, false);
             }
-            SimMedium.SimFile file = medium.files.remove(address);
-            if (file == null) {
-              yield failed(DeviceException.Kind.NOT_FOUND);
-            }
-            medium.files.put(
-                new ChunkAddress(address.key(), address.generation(), change.expiresAtMillis()),
-                file);
-            yield Order.Result.Done.PLAIN;
+            yield medium.rename(
+                    address,
+                    new ChunkAddress(address.key(), address.generation(), change.expiresAtMillis()))
+                ? Order.Result.Done.PLAIN
+                : failed(DeviceException.Kind.NOT_FOUND);
           }
           case Order.ReadBlock _ -> {
             if (fault) {
