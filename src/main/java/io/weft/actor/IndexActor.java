@@ -656,6 +656,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   /** A snapshot that is being written, a bounded number of entries at a time. */
   private static final class SnapshotWriting {
     final WriteSnapshot request;
+    final ChunkMedium medium;
     final long nextGeneration;
 
     /** Files of a later format are found, and counted, only by a scan. */
@@ -665,7 +666,9 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     long cursor;
     boolean ended;
 
-    SnapshotWriting(WriteSnapshot request, long nextGeneration, boolean provesMembership) {
+    SnapshotWriting(
+        WriteSnapshot request, ChunkMedium medium, long nextGeneration, boolean provesMembership) {
+      this.medium = medium;
       this.provesMembership = provesMembership;
       this.request = request;
       this.nextGeneration = nextGeneration;
@@ -705,11 +708,11 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     }
     snapshotWaiting = null;
     SnapshotWriting writing =
-        new SnapshotWriting(request, machine.nextGeneration(), !machine.hasLaterVersions());
+        new SnapshotWriting(request, medium, machine.nextGeneration(), !machine.hasLaterVersions());
     snapshot = writing;
     blocking(
         () -> {
-          writing.writer = medium.snapshots().begin();
+          writing.writer = writing.medium.snapshots().begin();
         });
   }
 
@@ -763,7 +766,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       getContext().getLog().warn("the index could not be written down: {}", problem);
     }
     SnapshotStore.Writer writer = writing.writer;
-    ChunkMedium written = medium;
+    ChunkMedium written = writing.medium;
     ActorRef<Command> self = getContext().getSelf();
     around
         .blocking()
