@@ -204,7 +204,9 @@ public final class SystemMounts implements MountControl {
       kind = FabricException.Kind.BUSY;
     } else if (said.contains("wrong fs type") || said.contains("bad superblock")) {
       kind = FabricException.Kind.FOREIGN_FILESYSTEM;
-    } else if (said.contains("needs cleaning") || said.contains("corrupt")) {
+    } else if (said.contains("needs cleaning")
+        || said.contains("checksum")
+        || said.contains("corrupt")) {
       kind = FabricException.Kind.DAMAGED;
     } else {
       kind = FabricException.Kind.OTHER;

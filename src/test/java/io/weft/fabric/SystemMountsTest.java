@@ -154,6 +154,14 @@ class SystemMountsTest {
     LoopMount.run(List.of("debugfs", "-w", "-R", "ssv state 2", device.toString()));
     assertSays("a person must look", fails(Kind.DAMAGED, () -> mounts.check(device, "ext4")));
     fails(Kind.OTHER, () -> mounts.check(temporary.resolve("none"), "ext4"));
+    Path broken = device("ext4");
+    try (RandomAccessFile superblock = new RandomAccessFile(broken.toFile(), "rw")) {
+      superblock.seek(1024 + 0x68);
+      int was = superblock.read();
+      superblock.seek(1024 + 0x68);
+      superblock.write(~was);
+    }
+    assertSays("checksum", fails(Kind.DAMAGED, () -> mounts.check(broken, "ext4")));
   }
 
   @Test
