@@ -294,7 +294,7 @@ public record StoreSettings(
             tls,
             nvmeof.word("tls.keyring"),
             nvmeof.word("tls.key-id"),
-            nvmeof.word("tls.key-identity"),
+            nvmeof.line("tls.key-identity"),
             nvmeof.flag("tls.concatenate")),
         autoConnect,
         nvmeof.flag("auto-mount"),
@@ -341,8 +341,17 @@ public record StoreSettings(
 
     /** A text that may become an argument of a command: without blanks and control characters. */
     String word(String key) {
-      String text = config.hasPath(key) || !where.endsWith("]") ? text(key).strip() : "";
-      if (!text.chars().allMatch(c -> c > ' ' && c != 127)) {
+      String text = config.hasPath(key) || !where.endsWith("]") ? line(key) : "";
+      if (text.indexOf(' ') >= 0) {
+        throw wrong(key, text, "write it without blanks and control characters");
+      }
+      return text;
+    }
+
+    /** The same, with blanks: a TLS identity has them between its parts. */
+    String line(String key) {
+      String text = text(key).strip();
+      if (!text.chars().allMatch(c -> c >= ' ' && c != 127)) {
         throw wrong(key, text, "write it without blanks and control characters");
       }
       if (text.startsWith("-")) {

@@ -4,7 +4,6 @@ import io.weft.base.FabricSettings;
 import io.weft.base.Ticker;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -30,7 +29,7 @@ public final class Attachment {
   private final FabricControl fabric;
   private final MountControl mounts;
   private final Ticker ticker;
-  private final Set<String> connectedHere = new HashSet<>();
+  private final List<FabricControl.Controller> connectedHere = new ArrayList<>();
   private boolean mountedHere;
   private String version = "";
 
@@ -87,7 +86,7 @@ public final class Attachment {
 
   /** The kernel gives names out again: to controllers that somebody else connects. */
   private void forgetGone(List<FabricControl.Controller> present) {
-    connectedHere.retainAll(present.stream().map(FabricControl.Controller::name).toList());
+    connectedHere.removeIf(ours -> present.stream().noneMatch(ours::is));
   }
 
   /** Connects every path that is not connected; one that works is enough. */
@@ -114,7 +113,7 @@ public final class Attachment {
         .connect(path)
         .ifPresent(
             controller -> {
-              connectedHere.add(controller.name());
+              connectedHere.add(controller);
               LOG.info("connected {} as {}", path, controller.name());
             });
   }
@@ -128,7 +127,8 @@ public final class Attachment {
     for (FabricSettings.PathSettings service : settings.paths()) {
       try {
         for (FabricControl.DiscoveredSubsystem each : fabric.discover(service)) {
-          if (each.nqn().equals(settings.subsystemNqn())) {
+          if (each.nqn().equals(settings.subsystemNqn())
+              && each.transport().equalsIgnoreCase(settings.transport().name())) {
             found.add(
                 new FabricSettings.PathSettings(
                     each.address(),
@@ -260,14 +260,14 @@ public final class Attachment {
   public Health health() throws FabricException {
     List<FabricControl.Controller> controllers = fabric.controllers();
     int live = (int) controllers.stream().filter(FabricControl.Controller::live).count();
-    int missing = settings.discovery() ? 0 : missingPaths(controllers).size();
+    int missing = settings.discovery() ? 0 : missing(settings.paths(), controllers).size();
     return new Health(live, controllers.size(), missing);
   }
 
-  private List<FabricSettings.PathSettings> missingPaths(
-      List<FabricControl.Controller> controllers) {
+  private List<FabricSettings.PathSettings> missing(
+      List<FabricSettings.PathSettings> paths, List<FabricControl.Controller> controllers) {
     List<FabricSettings.PathSettings> missing = new ArrayList<>();
-    for (FabricSettings.PathSettings path : settings.paths()) {
+    for (FabricSettings.PathSettings path : paths) {
       if (controllers.stream().noneMatch(each -> fabric.leadsTo(each, path))) {
         missing.add(path);
       }
@@ -282,7 +282,14 @@ public final class Attachment {
     }
     List<FabricControl.Controller> present = fabric.controllers();
     forgetGone(present);
-    for (FabricSettings.PathSettings path : missingPaths(present)) {
+    List<FabricSettings.PathSettings> paths;
+    try {
+      paths = paths();
+    } catch (FabricException notYet) {
+      LOG.debug("{}", notYet.getMessage());
+      return;
+    }
+    for (FabricSettings.PathSettings path : missing(paths, present)) {
       try {
         connect(path);
       } catch (FabricException notYet) {
@@ -302,17 +309,24 @@ public final class Attachment {
     }
   }
 
-  /** Disconnects what was connected here. */
+  /** Disconnects what was connected here: all of it, whatever the first one says. */
   public void disconnect() throws FabricException {
     if (!settings.autoDisconnect()) {
       return;
     }
-    for (FabricControl.Controller controller : fabric.controllers()) {
-      if (connectedHere.contains(controller.name())) {
+    FabricException first = null;
+    forgetGone(fabric.controllers());
+    for (FabricControl.Controller controller : List.copyOf(connectedHere)) {
+      try {
         fabric.disconnect(controller);
+        connectedHere.remove(controller);
         LOG.info("disconnected {}", controller.name());
+      } catch (FabricException failed) {
+        first = first == null ? failed : first;
       }
     }
-    connectedHere.clear();
+    if (first != null) {
+      throw first;
+    }
   }
 }

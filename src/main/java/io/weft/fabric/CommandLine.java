@@ -12,6 +12,7 @@ public final class CommandLine {
 
   private final List<String> arguments = new ArrayList<>();
   private final List<String> shown = new ArrayList<>();
+  private final List<String> secrets = new ArrayList<>();
 
   public CommandLine(String command, String... arguments) {
     add(command);
@@ -35,7 +36,17 @@ public final class CommandLine {
   public CommandLine secretOption(String name, String value) {
     arguments.add("--" + name + "=" + value);
     shown.add("--" + name + "=" + HIDDEN);
+    secrets.add(value);
     return this;
+  }
+
+  /** A text of the command's own, which may repeat its arguments, without the secrets. */
+  String hide(String text) {
+    String hidden = text;
+    for (String secret : secrets) {
+      hidden = hidden.replace(secret, HIDDEN);
+    }
+    return hidden;
   }
 
   public List<String> arguments() {

@@ -52,12 +52,28 @@ public interface FabricControl {
   /**
    * One controller of this host: one path to the subsystem.
    *
-   * @param name as in {@code nvme0}
+   * @param name as in {@code nvme0}; the kernel gives it out again
+   * @param hostAddress of this side, where whoever connected it named one
+   * @param hostInterface of this side, where whoever connected it named one
    * @param state as the kernel says it: new, live, resetting, connecting, deleting, dead
+   * @param identity tells it from another one with the same name, earlier or later
    */
-  record Controller(String name, String transport, String address, String service, String state) {
+  record Controller(
+      String name,
+      String transport,
+      String address,
+      String service,
+      String hostAddress,
+      String hostInterface,
+      String state,
+      String identity) {
     public boolean live() {
       return state.equals("live");
+    }
+
+    /** Whether this is the other one, perhaps in another state. */
+    public boolean is(Controller other) {
+      return name.equals(other.name) && identity.equals(other.identity);
     }
   }
 }

@@ -11,6 +11,7 @@ import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -37,30 +38,41 @@ public final class NvmeCli implements FabricControl {
   private static final int MAJOR_LEAST = 2;
   private static final long FOREVER = -1;
 
-  /** What nvme-cli and the kernel say, and what it means; the first that matches counts. */
-  private static final List<Map.Entry<String, FabricException.Kind>> MEANINGS =
+  /** A line of nvme-cli's, with the kernel's word in it, and what it means. */
+  private record Meaning(Pattern said, FabricException.Kind kind) {
+    static Meaning of(String regex, FabricException.Kind kind) {
+      return new Meaning(Pattern.compile(regex, Pattern.CASE_INSENSITIVE), kind);
+    }
+  }
+
+  /**
+   * The first that is found in any line counts. Whole phrases: texts name files and options too.
+   */
+  private static final List<Meaning> MEANINGS =
       List.of(
-          Map.entry("permission denied", FabricException.Kind.NO_PERMISSION),
-          Map.entry("operation not permitted", FabricException.Kind.NO_PERMISSION),
-          Map.entry("failed to open nvme-fabrics", FabricException.Kind.NO_KERNEL_SUPPORT),
-          Map.entry("failed to open /dev/nvme-fabrics", FabricException.Kind.NO_KERNEL_SUPPORT),
-          Map.entry("no handler found for transport", FabricException.Kind.NO_KERNEL_SUPPORT),
-          Map.entry("not supported", FabricException.Kind.NO_KERNEL_SUPPORT),
-          Map.entry("connection refused", FabricException.Kind.REFUSED),
-          Map.entry("cannot assign requested address", FabricException.Kind.UNREACHABLE),
-          Map.entry("no route to host", FabricException.Kind.UNREACHABLE),
-          Map.entry("network is unreachable", FabricException.Kind.UNREACHABLE),
-          Map.entry("connection timed out", FabricException.Kind.UNREACHABLE),
-          Map.entry("invalid arguments", FabricException.Kind.UNREACHABLE),
-          Map.entry("hostnqn already in use", FabricException.Kind.HOST_IN_USE),
-          Map.entry("not available", FabricException.Kind.SECRET),
-          Map.entry("key", FabricException.Kind.SECRET),
-          Map.entry("secret", FabricException.Kind.SECRET),
-          Map.entry("authentication", FabricException.Kind.SECRET),
-          Map.entry("invalid parameter", FabricException.Kind.WRONG_NQN),
-          Map.entry("subsystem not found", FabricException.Kind.WRONG_NQN),
-          Map.entry("connect rejected", FabricException.Kind.WRONG_NQN),
-          Map.entry("input/output error", FabricException.Kind.WRONG_NQN));
+          Meaning.of("unrecognized option|invalid option", FabricException.Kind.NO_COMMAND),
+          Meaning.of(
+              "permission denied|operation not permitted", FabricException.Kind.NO_PERMISSION),
+          Meaning.of(
+              "failed to open (/dev/)?nvme-fabrics|failed to scan topology"
+                  + "|no handler found for transport|not supported|unknown parameter",
+              FabricException.Kind.NO_KERNEL_SUPPORT),
+          Meaning.of("connection refused", FabricException.Kind.REFUSED),
+          Meaning.of(
+              "(required|tls|psk|secret|key)\\b.{0,40} (not available|is missing)"
+                  + "|key (was rejected|has expired|has been revoked)"
+                  + "|(invalid|failed to [a-z]+) (\\w+ ){0,2}(key|psk|secret|keyring)\\b"
+                  + "|authentication (failed|required|error)",
+              FabricException.Kind.SECRET),
+          Meaning.of(
+              "cannot assign requested address|no route to host|(network|host) is unreachable"
+                  + "|connection timed out|failed to resolve host|invalid interface"
+                  + "|invalid arguments",
+              FabricException.Kind.UNREACHABLE),
+          Meaning.of("hostnqn already in use", FabricException.Kind.HOST_IN_USE),
+          Meaning.of(
+              "subsystem not found|connect rejected|input/output error",
+              FabricException.Kind.WRONG_NQN));
 
   private final FabricSettings settings;
   private final CommandRunner commands;
@@ -104,7 +116,7 @@ public final class NvmeCli implements FabricControl {
     addHost(command);
     CommandRunner.Result result = run(command.add("--output-format=json"));
     if (!result.ok()) {
-      throw failure("discover", path, result);
+      throw failure(command, "discover", path, result);
     }
     List<DiscoveredSubsystem> found = new ArrayList<>();
     for (JsonNode entry : json("discover", result.output()).path("records")) {
@@ -127,12 +139,14 @@ public final class NvmeCli implements FabricControl {
         return Optional.empty();
       }
     }
-    CommandRunner.Result result = run(connectCommand(path));
+    CommandLine command = connectCommand(path);
+    CommandRunner.Result result = run(command);
     long deadline = ticker.nanoTime() + settings.commandTimeout().toNanos();
     do {
       for (Controller controller : controllers()) {
         if (leadsTo(controller, path)) {
-          if (before.contains(controller.name())) {
+          // After "already connected" somebody else was faster: it is theirs.
+          if (before.contains(controller.name()) || !result.ok()) {
             return Optional.empty();
           }
           setFastIoFail(controller);
@@ -140,7 +154,7 @@ public final class NvmeCli implements FabricControl {
         }
       }
       if (!result.ok()) {
-        throw failure("connect", path, result);
+        throw failure(command, "connect", path, result);
       }
       pause();
     } while (ticker.nanoTime() - deadline < 0);
@@ -150,7 +164,10 @@ public final class NvmeCli implements FabricControl {
             .formatted(describe(path)));
   }
 
-  /** Through sysfs, which every kernel that knows it has; nvme-cli only has the flag since 2.16. */
+  /**
+   * Through sysfs, which every kernel that knows it has; nvme-cli only has the flag since 2.16. A
+   * controller that cannot have it does not stay.
+   */
   private void setFastIoFail(Controller controller) throws FabricException {
     if (settings.fastIoFail().isEmpty()) {
       return;
@@ -158,13 +175,24 @@ public final class NvmeCli implements FabricControl {
     Path attribute =
         sysfs.resolve("class/nvme").resolve(controller.name()).resolve("fast_io_fail_tmo");
     try {
-      Files.writeString(attribute, Long.toString(settings.fastIoFail().get().toSeconds()));
+      Files.writeString(
+          attribute,
+          Long.toString(settings.fastIoFail().get().toSeconds()),
+          StandardOpenOption.WRITE,
+          StandardOpenOption.TRUNCATE_EXISTING);
     } catch (IOException refused) {
-      throw new FabricException(
-          FabricException.Kind.NO_KERNEL_SUPPORT,
-          "weft.nvmeof.fast-io-fail-timeout cannot be set at %s: %s"
-              .formatted(attribute, refused.getMessage()),
-          refused);
+      FabricException failure =
+          new FabricException(
+              FabricException.Kind.NO_KERNEL_SUPPORT,
+              "weft.nvmeof.fast-io-fail-timeout cannot be set at %s (set it to off): %s"
+                  .formatted(attribute, refused),
+              refused);
+      try {
+        disconnect(controller);
+      } catch (FabricException alsoFailed) {
+        failure.addSuppressed(alsoFailed);
+      }
+      throw failure;
     }
   }
 
@@ -222,7 +250,7 @@ public final class NvmeCli implements FabricControl {
     CommandRunner.Result result =
         run(new CommandLine(settings.command(), "disconnect").option("device", controller.name()));
     long deadline = ticker.nanoTime() + settings.commandTimeout().toNanos();
-    while (controllers().stream().anyMatch(each -> each.name().equals(controller.name()))) {
+    while (controllers().stream().anyMatch(controller::is)) {
       if (ticker.nanoTime() - deadline >= 0) {
         throw new FabricException(
             FabricException.Kind.OTHER,
@@ -244,14 +272,13 @@ public final class NvmeCli implements FabricControl {
       if (!attribute(entry, "subsysnqn").equals(settings.subsystemNqn())) {
         continue;
       }
-      Map<String, String> address = addressFields(attribute(entry, "address"));
       found.add(
-          new Controller(
+          controller(
               entry.getFileName().toString(),
               attribute(entry, "transport"),
-              address.getOrDefault("traddr", ""),
-              address.getOrDefault("trsvcid", ""),
-              attribute(entry, "state")));
+              attribute(entry, "address"),
+              attribute(entry, "state"),
+              identity(entry)));
     }
     return List.copyOf(found);
   }
@@ -280,14 +307,13 @@ public final class NvmeCli implements FabricControl {
           continue;
         }
         for (JsonNode path : entry.path("Paths")) {
-          Map<String, String> address = addressFields(text(path, "Address"));
           found.add(
-              new Controller(
+              controller(
                   text(path, "Name"),
                   text(path, "Transport"),
-                  address.getOrDefault("traddr", ""),
-                  address.getOrDefault("trsvcid", ""),
-                  text(path, "State")));
+                  text(path, "Address"),
+                  text(path, "State"),
+                  ""));
         }
       }
     }
@@ -311,6 +337,29 @@ public final class NvmeCli implements FabricControl {
   }
 
   // ---------------------------------------------------------------- small helpers
+
+  private static Controller controller(
+      String name, String transport, String address, String state, String identity) {
+    Map<String, String> fields = addressFields(address);
+    return new Controller(
+        name,
+        transport,
+        fields.getOrDefault("traddr", ""),
+        fields.getOrDefault("trsvcid", ""),
+        fields.getOrDefault("host_traddr", ""),
+        fields.getOrDefault("host_iface", ""),
+        state,
+        identity);
+  }
+
+  /** The kernel counts the nodes of sysfs, while it gives names out again. */
+  private static String identity(Path entry) {
+    try {
+      return Files.getAttribute(entry, "unix:ino").toString();
+    } catch (IOException gone) {
+      return "";
+    }
+  }
 
   private CommandRunner.Result run(CommandLine command) throws FabricException {
     return commands.run(command, settings.commandTimeout());
@@ -344,7 +393,11 @@ public final class NvmeCli implements FabricControl {
   @Override
   public boolean leadsTo(Controller controller, FabricSettings.PathSettings path) {
     return sameAddress(controller.address(), path.address())
-        && (path.service().isEmpty() || controller.service().equals(path.service()));
+        && (path.service().isEmpty() || controller.service().equals(path.service()))
+        && (path.hostAddress().isEmpty()
+            || sameAddress(controller.hostAddress(), path.hostAddress()))
+        && (path.hostInterface().isEmpty()
+            || controller.hostInterface().equals(path.hostInterface()));
   }
 
   /** nvme-cli resolves host names, so the kernel knows numbers only. */
@@ -366,30 +419,62 @@ public final class NvmeCli implements FabricControl {
     }
   }
 
+  /** The one line of the file; never part of a message. */
   private static String secret(Path file) throws FabricException {
+    String secret;
     try {
-      return Files.readString(file, StandardCharsets.US_ASCII).strip();
+      secret = Files.readString(file, StandardCharsets.US_ASCII).strip();
     } catch (IOException unreadable) {
       throw new FabricException(
           FabricException.Kind.SECRET,
-          "the secret's file %s cannot be read: %s".formatted(file, unreadable.getMessage()),
-          unreadable);
+          "the secret's file %s cannot be read: %s"
+              .formatted(file, unreadable.getClass().getSimpleName()));
     }
+    if (!secret.startsWith("DHHC-1:") || !secret.chars().allMatch(c -> c > ' ' && c != 127)) {
+      throw new FabricException(
+          FabricException.Kind.SECRET,
+          "the secret's file %s must hold one line, DHHC-1:...".formatted(file));
+    }
+    return secret;
   }
 
+  /** What went wrong, by what nvme-cli said; not by what it repeats of ours. */
   private FabricException failure(
-      String step, FabricSettings.PathSettings path, CommandRunner.Result result) {
-    String said = (result.errors() + "\n" + result.output()).toLowerCase(Locale.ROOT);
-    FabricException.Kind kind =
-        MEANINGS.stream()
-            .filter(meaning -> said.contains(meaning.getKey()))
-            .map(Map.Entry::getValue)
-            .findFirst()
-            .orElse(FabricException.Kind.OTHER);
+      CommandLine command,
+      String step,
+      FabricSettings.PathSettings path,
+      CommandRunner.Result result) {
+    String said = command.hide(result.errors() + "\n" + result.output());
+    FabricException.Kind kind = FabricException.Kind.OTHER;
+    String words = command.hide(result.lastWords());
+    search:
+    for (Meaning meaning : MEANINGS) {
+      for (String line : said.lines().toList()) {
+        if (meaning.said().matcher(withoutOurs(line, path)).find()) {
+          kind = meaning.kind();
+          words = line.strip();
+          break search;
+        }
+      }
+    }
     return new FabricException(
         kind,
-        "nvme %s of %s at %s: %s"
-            .formatted(step, settings.subsystemNqn(), describe(path), result.lastWords()));
+        "nvme %s of %s at %s: %s".formatted(step, settings.subsystemNqn(), describe(path), words));
+  }
+
+  private String withoutOurs(String line, FabricSettings.PathSettings path) {
+    String rest = line;
+    for (String ours :
+        List.of(
+            settings.subsystemNqn(),
+            settings.hostNqn(),
+            settings.security().tlsKeyring(),
+            settings.security().tlsKeyIdentity(),
+            path.address(),
+            path.hostInterface())) {
+      rest = ours.isEmpty() ? rest : rest.replace(ours, "*");
+    }
+    return rest;
   }
 
   private String describe(FabricSettings.PathSettings path) {

@@ -11,6 +11,9 @@ public final class SystemMounts implements MountControl {
   private static final int BLKID_NOTHING_FOUND = 2;
   private static final int FSCK_CORRECTED = 1;
 
+  /** A bit: errors are left uncorrected. */
+  private static final int FSCK_LEFT = 4;
+
   private final CommandRunner commands;
   private final Duration timeout;
 
@@ -25,6 +28,7 @@ public final class SystemMounts implements MountControl {
         commands.run(
             new CommandLine("blkid", "--probe", "--output=export", device.toString()), timeout);
     if (result.exitCode() == BLKID_NOTHING_FOUND) {
+      requireReadable(device);
       return Optional.empty();
     }
     if (!result.ok()) {
@@ -40,6 +44,18 @@ public final class SystemMounts implements MountControl {
     return Optional.of(found.substring("TYPE=".length()).strip());
   }
 
+  /** To blkid, what cannot be read is the same as what is empty; to mkfs it must not be. */
+  private void requireReadable(Path device) throws FabricException {
+    CommandRunner.Result result =
+        commands.run(
+            new CommandLine(
+                "dd", "if=" + device, "of=/dev/null", "bs=1M", "count=1", "status=none"),
+            timeout);
+    if (!result.ok()) {
+      throw failure("reading " + device, result);
+    }
+  }
+
   @Override
   public void format(Path device, String filesystem) throws FabricException {
     CommandRunner.Result result =
@@ -53,6 +69,9 @@ public final class SystemMounts implements MountControl {
   public void check(Path device, String filesystem) throws FabricException {
     CommandRunner.Result result =
         commands.run(new CommandLine("fsck." + filesystem, "-p", device.toString()), timeout);
+    if (result.exitCode() > FSCK_CORRECTED && (result.exitCode() & FSCK_LEFT) == 0) {
+      throw failure("fsck of " + device, result);
+    }
     if (result.exitCode() > FSCK_CORRECTED) {
       throw new FabricException(
           FabricException.Kind.DAMAGED,
@@ -90,6 +109,7 @@ public final class SystemMounts implements MountControl {
           FabricException.Kind.NO_MOUNT_POINT,
           "the mount point %s is no directory: make it".formatted(mountPoint));
     }
+    requireNoLink(mountPoint);
     Optional<MountTable.Mount> there = table().at(mountPoint);
     if (there.isPresent()) {
       throw new FabricException(
@@ -111,6 +131,23 @@ public final class SystemMounts implements MountControl {
     }
   }
 
+  /** The kernel's table has the real name, by which a mount would not be found. */
+  private static void requireNoLink(Path mountPoint) throws FabricException {
+    Path real;
+    try {
+      real = mountPoint.toRealPath();
+    } catch (IOException gone) {
+      throw new FabricException(
+          FabricException.Kind.NO_MOUNT_POINT,
+          "the mount point %s cannot be looked at: %s".formatted(mountPoint, gone));
+    }
+    if (!real.equals(mountPoint)) {
+      throw new FabricException(
+          FabricException.Kind.NO_MOUNT_POINT,
+          "the mount point %s is a way to %s: name that".formatted(mountPoint, real));
+    }
+  }
+
   @Override
   public void requireUnused(Path device) throws FabricException {
     ExclusiveOpen.check(device);
@@ -121,14 +158,28 @@ public final class SystemMounts implements MountControl {
     if (table().at(mountPoint).isEmpty()) {
       return;
     }
-    CommandRunner.Result result =
-        commands.run(new CommandLine("umount", "--", mountPoint.toString()), timeout);
-    if (!result.ok() && lazily) {
-      result =
-          commands.run(new CommandLine("umount", "--lazy", "--", mountPoint.toString()), timeout);
+    try {
+      umount(new CommandLine("umount"), mountPoint);
+    } catch (FabricException refused) {
+      if (!lazily) {
+        throw refused;
+      }
+      umount(new CommandLine("umount", "--lazy"), mountPoint);
     }
-    if (table().at(mountPoint).isPresent()) {
-      throw failure("umount of " + mountPoint, result);
+  }
+
+  /** Counts as done once the mount is out of the tree: umount then waits for a slow device only. */
+  private void umount(CommandLine command, Path mountPoint) throws FabricException {
+    try {
+      CommandRunner.Result result =
+          commands.run(command.add("--").add(mountPoint.toString()), timeout);
+      if (table().at(mountPoint).isPresent()) {
+        throw failure("umount of " + mountPoint, result);
+      }
+    } catch (FabricException failed) {
+      if (table().at(mountPoint).isPresent()) {
+        throw failed;
+      }
     }
   }
 
@@ -153,7 +204,9 @@ public final class SystemMounts implements MountControl {
       kind = FabricException.Kind.BUSY;
     } else if (said.contains("wrong fs type") || said.contains("bad superblock")) {
       kind = FabricException.Kind.FOREIGN_FILESYSTEM;
-    } else if (said.contains("needs cleaning") || said.contains("corrupt")) {
+    } else if (said.contains("needs cleaning")
+        || said.contains("checksum")
+        || said.contains("corrupt")) {
       kind = FabricException.Kind.DAMAGED;
     } else {
       kind = FabricException.Kind.OTHER;
