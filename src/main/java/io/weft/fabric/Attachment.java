@@ -1,5 +1,6 @@
 package io.weft.fabric;
 
+import io.weft.base.ByteSize;
 import io.weft.base.FabricSettings;
 import io.weft.base.Ticker;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -81,7 +83,40 @@ public final class Attachment {
       }
       connectPaths();
     }
-    return awaitDevice();
+    FabricControl.BlockDevice device = awaitDevice();
+    describe(device);
+    return device;
+  }
+
+  /** For the log; a namespace that does not say what it is may serve all the same. */
+  private void describe(FabricControl.BlockDevice device) {
+    try {
+      FabricControl.NamespaceIdentity namespace = fabric.identify(device);
+      LOG.info(
+          "namespace {} is {}: {} in blocks of {} bytes, NGUID {}",
+          settings.namespaceId(),
+          device.path(),
+          new ByteSize(namespace.sizeBytes()),
+          namespace.blockBytes(),
+          namespace.nguid());
+    } catch (FabricException unknown) {
+      LOG.debug("{}", unknown.getMessage());
+    }
+  }
+
+  /** What the host has instead, for whoever looks for a namespace. */
+  private String otherDevices() {
+    try {
+      List<FabricControl.ListedDevice> devices = fabric.devices();
+      return devices.isEmpty()
+          ? "this host has no NVMe device"
+          : "this host has "
+              + devices.stream()
+                  .map(each -> "%s (namespace %d)".formatted(each.path(), each.namespaceId()))
+                  .collect(Collectors.joining(", "));
+    } catch (FabricException unknown) {
+      return "nvme list does not say what this host has";
+    }
   }
 
   /** The kernel gives names out again: to controllers that somebody else connects. */
@@ -173,8 +208,8 @@ public final class Attachment {
         throw live
             ? new FabricException(
                 FabricException.Kind.NO_NAMESPACE,
-                "%s is connected and has no namespace %d"
-                    .formatted(settings.subsystemNqn(), settings.namespaceId()))
+                "%s is connected and has no namespace %d; %s"
+                    .formatted(settings.subsystemNqn(), settings.namespaceId(), otherDevices()))
             : new FabricException(
                 FabricException.Kind.UNREACHABLE,
                 "no path to %s is live: %s".formatted(settings.subsystemNqn(), controllers));

@@ -37,10 +37,25 @@ public interface FabricControl {
   /** The block device of the namespace; empty while the kernel has none. */
   Optional<BlockDevice> blockDevice() throws FabricException;
 
+  /** What the namespace says of itself. */
+  NamespaceIdentity identify(BlockDevice device) throws FabricException;
+
+  /** All NVMe namespaces that this host has, of whatever subsystem: for people. */
+  List<ListedDevice> devices() throws FabricException;
+
   /**
    * @param number {@code major:minor}
    */
   record BlockDevice(Path path, String number) {}
+
+  /**
+   * @param blockBytes of the format that is in use
+   * @param nguid its globally unique number; zeros where it has none
+   */
+  record NamespaceIdentity(long sizeBytes, int blockBytes, String nguid) {}
+
+  /** One line of {@code nvme list}. */
+  record ListedDevice(String path, int namespaceId) {}
 
   /**
    * One subsystem that a discovery service offers.

@@ -321,6 +321,39 @@ public final class NvmeCli implements FabricControl {
   }
 
   @Override
+  public NamespaceIdentity identify(BlockDevice device) throws FabricException {
+    CommandRunner.Result result =
+        run(
+            new CommandLine(
+                settings.command(), "id-ns", device.path().toString(), "--output-format=json"));
+    if (!result.ok()) {
+      throw new FabricException(
+          FabricException.Kind.OTHER,
+          "nvme id-ns of %s: %s".formatted(device.path(), result.lastWords()));
+    }
+    JsonNode namespace = json("id-ns", result.output());
+    // The low four bits of flbas name the format in use; its ds is a power of two.
+    int format = namespace.path("flbas").asInt() & 0xf;
+    int shift = namespace.path("lbafs").path(format).path("ds").asInt();
+    return new NamespaceIdentity(
+        namespace.path("nsze").asLong() << shift, 1 << shift, text(namespace, "nguid"));
+  }
+
+  @Override
+  public List<ListedDevice> devices() throws FabricException {
+    CommandRunner.Result result =
+        run(new CommandLine(settings.command(), "list", "--output-format=json"));
+    if (!result.ok()) {
+      throw new FabricException(FabricException.Kind.OTHER, "nvme list: " + result.lastWords());
+    }
+    List<ListedDevice> found = new ArrayList<>();
+    for (JsonNode device : json("list", result.output()).path("Devices")) {
+      found.add(new ListedDevice(text(device, "DevicePath"), device.path("NameSpace").asInt()));
+    }
+    return found;
+  }
+
+  @Override
   public Optional<BlockDevice> blockDevice() throws FabricException {
     for (Path entry : entries(sysfs.resolve("block"))) {
       String name = entry.getFileName().toString();

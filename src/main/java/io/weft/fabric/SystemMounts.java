@@ -14,6 +14,12 @@ public final class SystemMounts implements MountControl {
   /** A bit: errors are left uncorrected. */
   private static final int FSCK_LEFT = 4;
 
+  /** A large device is trimmed, or checked, for as long as it takes; half of it would be worse. */
+  private static final Duration LONG_TIMEOUT = Duration.ofHours(2);
+
+  /** The log of a filesystem that was lost is replayed. */
+  private static final Duration MOUNT_TIMEOUT = Duration.ofMinutes(10);
+
   private final CommandRunner commands;
   private final Duration timeout;
 
@@ -59,7 +65,7 @@ public final class SystemMounts implements MountControl {
   @Override
   public void format(Path device, String filesystem) throws FabricException {
     CommandRunner.Result result =
-        commands.run(new CommandLine("mkfs." + filesystem, "-q", device.toString()), timeout);
+        commands.run(new CommandLine("mkfs." + filesystem, "-q", device.toString()), LONG_TIMEOUT);
     if (!result.ok()) {
       throw failure("mkfs of " + device, result);
     }
@@ -68,7 +74,7 @@ public final class SystemMounts implements MountControl {
   @Override
   public void check(Path device, String filesystem) throws FabricException {
     CommandRunner.Result result =
-        commands.run(new CommandLine("fsck." + filesystem, "-p", device.toString()), timeout);
+        commands.run(new CommandLine("fsck." + filesystem, "-p", device.toString()), LONG_TIMEOUT);
     if (result.exitCode() > FSCK_CORRECTED && (result.exitCode() & FSCK_LEFT) == 0) {
       throw failure("fsck of " + device, result);
     }
@@ -88,7 +94,8 @@ public final class SystemMounts implements MountControl {
       command.add("-o").add(options);
     }
     CommandRunner.Result result =
-        commands.run(command.add("--").add(device.toString()).add(mountPoint.toString()), timeout);
+        commands.run(
+            command.add("--").add(device.toString()).add(mountPoint.toString()), MOUNT_TIMEOUT);
     if (!result.ok()) {
       throw failure("mount of " + device + " at " + mountPoint, result);
     }

@@ -71,6 +71,16 @@ class AttachmentTest {
     }
 
     @Override
+    public NamespaceIdentity identify(BlockDevice device) {
+      return new NamespaceIdentity(1 << 30, 512, "");
+    }
+
+    @Override
+    public List<ListedDevice> devices() {
+      return List.of(new ListedDevice("/dev/nvme7n2", 2));
+    }
+
+    @Override
     public List<DiscoveredSubsystem> discover(PathSettings path) throws FabricException {
       steps.add("discover " + path.address());
       mayFail(path.address());

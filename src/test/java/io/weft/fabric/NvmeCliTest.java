@@ -686,4 +686,44 @@ class NvmeCliTest {
     assertEquals(Duration.ofSeconds(3), settings.commandTimeout());
     nvme(settings).check();
   }
+
+  @Test
+  void aNamespaceIsIdentified() throws FabricException {
+    answer = () -> new CommandRunner.Result(0, recorded("id-ns.json"), "");
+    assertEquals(
+        new FabricControl.NamespaceIdentity(1L << 30, 512, "0".repeat(32)),
+        nvme().identify(new BlockDevice(Path.of("/dev/nvme0n1"), "259:0")));
+    assertEquals(
+        List.of("nvme", "id-ns", "/dev/nvme0n1", "--output-format=json"),
+        ran.getFirst().arguments());
+    answer = () -> failed("/dev/nvme0n1: No such device");
+    FabricException gone =
+        assertThrows(
+            FabricException.class,
+            () -> nvme().identify(new BlockDevice(Path.of("/dev/nvme0n1"), "259:0")));
+    assertTrue(gone.getMessage().contains("No such device"), gone.getMessage());
+  }
+
+  /** The format in use is the one that the low bits of flbas name. */
+  @Test
+  void aNamespaceOfAnotherFormatIsIdentified() throws FabricException {
+    answer =
+        () ->
+            new CommandRunner.Result(
+                0,
+                "{\"nsze\":10,\"flbas\":17,\"lbafs\":[{\"ds\":9},{\"ds\":12}],\"nguid\":\"a\"}",
+                "");
+    assertEquals(
+        new FabricControl.NamespaceIdentity(40_960, 4096, "a"),
+        nvme().identify(new BlockDevice(Path.of("/dev/nvme0n1"), "259:0")));
+  }
+
+  @Test
+  void theHostsDevicesAreListed() throws FabricException {
+    answer = () -> new CommandRunner.Result(0, recorded("list.json"), "");
+    assertEquals(List.of(new FabricControl.ListedDevice("/dev/nvme0n1", 1)), nvme().devices());
+    assertEquals(List.of("nvme", "list", "--output-format=json"), ran.getFirst().arguments());
+    answer = () -> new CommandRunner.Result(0, "", "");
+    assertEquals(List.of(), nvme().devices());
+  }
 }

@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.weft.base.FabricSettings;
 import io.weft.base.StoreSettings;
 import io.weft.base.Ticker;
+import io.weft.fabric.FabricControl;
 import io.weft.fabric.FabricException;
 import io.weft.fabric.NvmeCli;
 import io.weft.fabric.SystemCommands;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -66,9 +68,25 @@ class LifecycleTest {
           StoreSettings.from(FabricStore.config(FabricStore.TWO_PATHS)).fabric().orElseThrow();
       NvmeCli nvme = new NvmeCli(settings, new SystemCommands(), Path.of("/sys"), Ticker.system());
       assertEquals(2, nvme.controllers().size());
-      assertEquals(Set.copyOf(nvme.controllers()), Set.copyOf(nvme.listed()));
+      assertEquals(shown(nvme.controllers()), shown(nvme.listed()));
+      assertEquals(2L << 30, nvme.identify(nvme.blockDevice().orElseThrow()).sizeBytes());
+      assertEquals(List.of(new FabricControl.ListedDevice("/dev/nvme0n1", 1)), nvme.devices());
       store.end();
     }
+  }
+
+  private static Set<String> shown(List<FabricControl.Controller> controllers) {
+    return controllers.stream()
+        .map(
+            each ->
+                String.join(
+                    " ",
+                    each.name(),
+                    each.transport(),
+                    each.address(),
+                    each.service(),
+                    each.state()))
+        .collect(Collectors.toSet());
   }
 
   private static String linkOnce(FabricStore store) {

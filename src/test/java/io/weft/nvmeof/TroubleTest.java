@@ -111,7 +111,7 @@ class TroubleTest {
   void aNamespaceThatIsNotThere() {
     assertReason(
         "NO_NAMESPACE",
-        "no namespace 7",
+        "no namespace 7; this host has /dev/nvme0n1 (namespace 1)",
         "weft.nvmeof.namespace-id = 7",
         "weft.nvmeof.command-timeout = 5s");
   }
