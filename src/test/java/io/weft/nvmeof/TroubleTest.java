@@ -190,7 +190,7 @@ class TroubleTest {
   @Test
   void aFilesystemThatTheKernelRemountedReadOnly() {
     List<String> names = FabricStore.names("ro", 8);
-    try (FabricStore store = FabricStore.up("weft.durability = full")) {
+    try (FabricStore store = FabricStore.up("weft.durability = full", "weft.reserve = 1MiB")) {
       store.store(names);
       NvmeTarget.run("mount", "-o", "remount,ro", FabricStore.MOUNT_POINT.toString());
       FabricStore.within(30).until(() -> store.status().state() != StoreStatus.State.UP);
