@@ -61,6 +61,7 @@ import org.jspecify.annotations.Nullable;
  * makes a new one that rebuilds.
  */
 final class IndexActor extends AbstractBehavior<IndexActor.Command> {
+  private static final int NO_RUN = 0;
   private static final int WALK_STEPS = 1_000;
   private static final Duration TICK = Duration.ofMillis(100);
   private static final Duration USAGE_INTERVAL = Duration.ofSeconds(1);
@@ -220,7 +221,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
   private record StepAgain() implements Command {}
 
   /** Told when the index serves. */
-  record Ready(Recovery.Report report, ActorRef<Command> index) {}
+  record Ready(Recovery.Report report, ActorRef<Command> index, int run) {}
 
   /**
    * What the actor works with.
@@ -338,6 +339,8 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       case Close close -> machine.close(new Rejected(close.reason(), close.detail()), false);
       case Spare spare -> {
         sparing = true;
+        // A reading of the device that is under way ends nothing any more.
+        run = NO_RUN;
         machine.close(
             spare.why(), around.settings().link().whenDown() == StoreSettings.WhenDown.MISS);
       }
@@ -571,7 +574,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     recovery = null;
     resume();
     publishUsage();
-    around.ready().accept(new Ready(rebuilt, getContext().getSelf()));
+    around.ready().accept(new Ready(rebuilt, getContext().getSelf(), run));
     Request request;
     while ((request = waiting.poll()) != null) {
       onRequest(request);

@@ -8,6 +8,8 @@ import io.weft.base.Ticker;
 import io.weft.core.Transfer;
 import io.weft.stream.PieceRunner;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.Behavior;
@@ -68,6 +70,10 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   private final Surroundings around;
   private final String name;
   private IoThread thread;
+
+  /** Threads that were replaced, and may still run a piece. */
+  private final List<IoThread> retired = new ArrayList<>();
+
   private int threads;
   private int errorsInARow;
 
@@ -136,8 +142,7 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
           if (++errorsInARow >= around.settings().errorsBeforeProbe()) {
             errorsInARow = 0;
             around.metrics().add(Metric.WORKER_RESTARTS);
-            thread.end();
-            thread = startThread();
+            goOnWithAnotherThread();
             around.trouble().errorStreak(String.valueOf(error.getMessage()));
           }
         }
@@ -147,32 +152,45 @@ final class IoWorkerActor extends AbstractBehavior<IoWorkerActor.Command> {
   }
 
   private void checkStuck() {
-    long busyNanos = thread.busyNanos();
-    if (busyNanos < around.settings().stuckAfter().toNanos()
-        || around.stuckThreads().get() >= around.settings().stuckThreadsMax()
-        || !thread.giveUp()) {
-      return;
+    retired.removeIf(each -> each.busyNanos() == 0 || (isStuck(each) && giveUp(each)));
+    if (isStuck(thread) && giveUp(thread)) {
+      goOnWithAnotherThread();
+    }
+  }
+
+  private boolean isStuck(IoThread each) {
+    return each.busyNanos() >= around.settings().stuckAfter().toNanos();
+  }
+
+  /** Counts the thread as stuck, unless there are as many as there may be. */
+  private boolean giveUp(IoThread stuck) {
+    String operation =
+        "an operation of %s has been in the kernel for %d s"
+            .formatted(name, Duration.ofNanos(stuck.busyNanos()).toSeconds());
+    if (around.stuckThreads().get() >= around.settings().stuckThreadsMax()) {
+      around.trouble().stuck(operation);
+      return false;
+    }
+    if (!stuck.giveUp()) {
+      return false;
     }
     around.stuckThreads().incrementAndGet();
     around.metrics().add(Metric.STUCK_THREADS);
-    getContext()
-        .getLog()
-        .warn(
-            "{}: an operation has been in the kernel for {} s, going on with another thread",
-            name,
-            Duration.ofNanos(busyNanos).toSeconds());
-    around
-        .trouble()
-        .stuck(
-            "an operation of %s has been in the kernel for %d s"
-                .formatted(name, Duration.ofNanos(busyNanos).toSeconds()));
-    IoThread stuck = thread;
+    getContext().getLog().warn("{}, going on with another thread", operation);
+    around.trouble().stuck(operation);
+    return true;
+  }
+
+  /** What waits moves along; what runs is watched until it ends. */
+  private void goOnWithAnotherThread() {
+    IoThread left = thread;
     thread = startThread();
     IoThread.Job waiting;
-    while ((waiting = stuck.takeWaiting()) != null) {
+    while ((waiting = left.takeWaiting()) != null) {
       thread.submit(waiting);
     }
-    stuck.end();
+    left.end();
+    retired.add(left);
   }
 
   private IoThread startThread() {

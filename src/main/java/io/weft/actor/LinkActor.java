@@ -144,6 +144,7 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
   private final AtomicReference<@Nullable ChunkMedium> handedOver = new AtomicReference<>();
 
   private volatile boolean stopped;
+  private volatile boolean ending;
   private final List<Runnable> drained = new ArrayList<>();
   private boolean ended;
   private boolean wasUp;
@@ -229,6 +230,7 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
           drain.done().run();
         }
         drained.add(drain.done());
+        ending = true;
         take(LinkState.Event.SHUTDOWN, "shutting down");
       }
       case Ended ended -> onEnded(ended.trouble());
@@ -295,6 +297,7 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
           handedOver.set(openMedium(found));
           if (stopped) {
             closeHandedOver();
+            takeDownIfEnding();
           }
           return new Opened();
         },
@@ -418,13 +421,15 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     }
     probing = false;
     timers.cancel(new ProbeOverdue());
-    Throwable failure = probed.failure();
-    boolean full =
-        failure instanceof DeviceException error && error.kind() == DeviceException.Kind.NO_SPACE;
-    if (failure != null && !full) {
-      take(LinkState.Event.PROBE_FAILED, "a probe failed: " + reason(failure));
-    } else {
-      take(LinkState.Event.PROBE_GOOD, "a probe succeeded");
+    switch (probed.failure()) {
+      case null -> take(LinkState.Event.PROBE_GOOD, "a probe succeeded");
+      case DeviceException full when full.kind() == DeviceException.Kind.NO_SPACE ->
+          take(LinkState.Event.PROBE_GOOD, "a probe found the filesystem full");
+      case DeviceException ours when !ours.deviceInDoubt() ->
+          // The process is out of descriptors, or may not: that says nothing of the device.
+          getContext().getLog().warn("a probe could not be made: {}", ours.getMessage());
+      case Throwable failure ->
+          take(LinkState.Event.PROBE_FAILED, "a probe failed: " + reason(failure));
     }
   }
 
@@ -485,6 +490,8 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     Attachment attachment = around.attachment();
     timers.cancel(new ProbeNow());
     timers.cancel(new ProbeOverdue());
+    lastPaths = "";
+    around.supervisor().accept(new Report.Paths(""));
     // Only who unmounts, or opens again, must wait for the kernel.
     boolean waits = attachment != null || !state.ending();
     attaching(
@@ -495,6 +502,10 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
           String trouble = open != null && waits ? awaitReleased(open) : "";
           if (attachment != null) {
             attachment.unmount();
+            if (ending) {
+              // Here, because nobody may be left to ask for it.
+              attachment.disconnect();
+            }
           }
           return new Closed(trouble);
         },
@@ -563,6 +574,15 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     closing.setDaemon(true);
     closing.start();
     return this;
+  }
+
+  /** The store's end could not wait for the step that has just ended. */
+  private void takeDownIfEnding() throws FabricException {
+    Attachment attachment = around.attachment();
+    if (ending && attachment != null) {
+      attachment.unmount();
+      attachment.disconnect();
+    }
   }
 
   private void closeHandedOver() {

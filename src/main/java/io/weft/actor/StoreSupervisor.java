@@ -129,6 +129,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   /** The present index has served, and is checked instead of rebuilt when the device comes back. */
   private boolean indexServed;
 
+  /** The store that the index is of. */
+  private String indexOf = "";
+
   /** An index of this process was lost: what it gave out is not in the snapshot. */
   private boolean indexLost;
 
@@ -219,7 +222,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     this.closeTimeout =
         settings
             .fabric()
-            .map(fabric -> settings.link().detachTimeout().plus(fabric.commandTimeout()))
+            .map(
+                fabric ->
+                    settings.link().detachTimeout().plus(fabric.commandTimeout().multipliedBy(4)))
             .orElse(CLOSE_TIMEOUT);
     ActorRef<Object> self = context.getSelf();
     this.requests = new Requests(shared, false, request -> self.tell(new Held(request)));
@@ -453,7 +458,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       }
       case LinkActor.Report.Paths paths -> {
         linkPaths = paths.words();
-        getContext().getLog().info("{}", linkPaths);
+        if (!linkPaths.isEmpty()) {
+          getContext().getLog().info("{}", linkPaths);
+        }
       }
     }
   }
@@ -480,6 +487,13 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
       startWorkers();
     }
     lanes = startLanes();
+    if (index != null && !opened.info().store().equals(indexOf)) {
+      // Its index would be taken for the authority on chunks that are none of its business.
+      getContext().getLog().warn("another store is on the device: the index is built anew");
+      dropIndex(new Failed(Failed.Cause.RESTARTED, "another store is on the device", null));
+      indexLost = false;
+    }
+    indexOf = opened.info().store();
     if (index == null) {
       become(StoreStatus.State.STARTING, "rebuilding the index");
       startIndex(!indexLost, indexLost ? GENERATIONS_SKIPPED : 0);
@@ -705,7 +719,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     }
     getContext().getLog().error("the device could not be read for the index", failure);
     endRecovery();
-    if (failure instanceof DeviceException error && error.deviceInDoubt()) {
+    if (failure instanceof DeviceException) {
       // The link finds out whether it is the device; if so, it comes back with another medium.
       link.tell(new LinkActor.Reattach(String.valueOf(failure.getMessage())));
     } else {
@@ -714,7 +728,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   }
 
   private void onIndexReady(IndexActor.Ready ready) {
-    if (!ready.index().equals(index) || recoveryRun == 0) {
+    if (!ready.index().equals(index) || ready.run() != recoveryRun) {
       return;
     }
     recovered = ready;

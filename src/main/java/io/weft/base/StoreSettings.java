@@ -350,12 +350,20 @@ public record StoreSettings(
 
     /** The same, with blanks: a TLS identity has them between its parts. */
     String line(String key) {
-      String text = text(key).strip();
+      String text = notASecret(key, text(key).strip());
       if (!text.chars().allMatch(c -> c >= ' ' && c != 127)) {
         throw wrong(key, text, "write it without blanks and control characters");
       }
       if (text.startsWith("-")) {
         throw wrong(key, text, "it may not begin with a '-'");
+      }
+      return text;
+    }
+
+    /** A secret in the wrong place is not shown there, nor anywhere. */
+    private String notASecret(String key, String text) {
+      if (text.startsWith("DHHC-1:") || text.startsWith("NVMeTLSkey-1:")) {
+        throw wrong(key, "***", "this is a secret: write it into a file, or into the keyring");
       }
       return text;
     }
@@ -374,7 +382,7 @@ public record StoreSettings(
     }
 
     Optional<Path> secretFile(String key) {
-      String text = text(key);
+      String text = notASecret(key, text(key));
       return text.isEmpty() ? Optional.empty() : Optional.of(value(key, text, Path::of));
     }
 

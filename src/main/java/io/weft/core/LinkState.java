@@ -13,9 +13,9 @@ package io.weft.core;
  *    +------------------- closed ------------------ DRAINING <-----+---------------------+
  * </pre>
  *
- * <p><b>The breaker.</b> DEGRADED is the open circuit breaker: the device is spared everything but
- * probes, and a good probe closes it. What opens it are error streaks, operations that the kernel
- * does not return, a subsystem without a live path, and failed or unanswered probes.
+ * <p><b>The breaker.</b> DEGRADED is the open circuit breaker: nothing new is sent to the device
+ * but probes, and a good probe closes it. What opens it are error streaks, operations that the
+ * kernel does not return, a subsystem without a live path, and failed or unanswered probes.
  *
  * <p><b>Down and up again.</b> A device whose probes fail, or that keeps failing between good ones,
  * is closed, taken down and attached anew: a filesystem that saw an error stays dead until it is
@@ -91,7 +91,8 @@ public final class LinkState {
   /**
    * @param connects whether there is a subsystem to connect
    * @param failedProbesMax failed probes in a row after which the device is taken down
-   * @param errorStreaksMax error streaks after which it is, where no probe was good in UP meanwhile
+   * @param errorStreaksMax error streaks after which it is, where no periodic probe was good while
+   *     UP in between
    */
   public LinkState(boolean connects, int failedProbesMax, int errorStreaksMax) {
     this.connects = connects;
@@ -150,7 +151,7 @@ public final class LinkState {
       return Effect.NONE;
     }
     errorStreaks++;
-    return errorStreaks > errorStreaksMax
+    return errorStreaks >= errorStreaksMax
         ? go(State.DRAINING, Effect.CLOSE)
         : go(State.DEGRADED, Effect.SPARE);
   }

@@ -55,6 +55,7 @@ public final class FileLayout implements ChunkMedium {
     this.info =
         new MediumInfo(
             store.path(),
+            store.id(),
             ChunkFormat.BLOCK_BYTES,
             store.filesystem(),
             store.isDirect(),

@@ -6,6 +6,7 @@ import io.weft.base.DeviceException;
 import io.weft.device.LeafDirectories.Leaf;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class FileScan {
   private static final int BATCH = 1024;
+
+  /** More, and it is the medium that is broken, not spots of it. */
+  private static final int UNREADABLE_FILES_MAX = 16;
 
   private final StoreDirectory store;
   private final LeafDirectories leaves;
@@ -31,6 +35,7 @@ final class FileScan {
   private final LongAdder laterVersion = new LongAdder();
   private final LongAdder laterVersionBytes = new LongAdder();
   private final LongAdder foreign = new LongAdder();
+  private final AtomicInteger unreadableFiles = new AtomicInteger();
 
   /**
    * @param uses of the layout: once it is closed the walk ends
@@ -169,10 +174,14 @@ final class FileScan {
         case NOT_FOUND -> {
           return null;
         }
-        case IO_ERROR, SHORT_TRANSFER, CORRUPT -> {
-          // One bad spot of the medium costs one chunk. Where the whole medium is gone, the
-          // rename that follows fails as well and ends the walk.
+        case IO_ERROR, SHORT_TRANSFER -> {
+          // One bad spot of the medium costs one chunk. A medium that is gone must not cost all of
+          // them: a filesystem may well rename in memory what it cannot read.
+          if (unreadableFiles.incrementAndGet() > UNREADABLE_FILES_MAX) {
+            throw unreadable;
+          }
         }
+        case CORRUPT -> {}
         default -> throw unreadable;
       }
     } finally {

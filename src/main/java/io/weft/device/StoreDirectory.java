@@ -65,6 +65,7 @@ final class StoreDirectory {
   private final @Nullable String notDirect;
 
   private final String nonce;
+  private final String id;
   private final AtomicLong stagingCount = new AtomicLong();
 
   private StoreDirectory(
@@ -77,7 +78,9 @@ final class StoreDirectory {
       String filesystem,
       long allocationBytes,
       @Nullable String notDirect,
-      String nonce) {
+      String nonce,
+      String id) {
+    this.id = id;
     this.path = path;
     this.root = root;
     this.chunks = chunks;
@@ -101,6 +104,11 @@ final class StoreDirectory {
 
   Path path() {
     return path;
+  }
+
+  /** Which store this is. */
+  String id() {
+    return id;
   }
 
   Directory root() {
@@ -296,6 +304,7 @@ final class StoreDirectory {
     private @Nullable Directory chunks;
     private @Nullable Directory quarantine;
     private int lockFd = -1;
+    private String storeId = "";
 
     Opening(FileLayoutSettings settings, Ticker ticker) {
       this.path = settings.root();
@@ -342,7 +351,8 @@ final class StoreDirectory {
                 filesystem,
                 allocationBytes(opened),
                 notDirect,
-                nonce);
+                nonce,
+                storeId);
         done = true;
         return directory;
       } finally {
@@ -509,6 +519,7 @@ final class StoreDirectory {
       String text = readText(opened, FORMAT);
       if (text == null) {
         requireUnused(opened);
+        storeId = UUID.randomUUID().toString();
         writeText(
             opened,
             STAGING + nonce + "-format",
@@ -517,7 +528,7 @@ final class StoreDirectory {
                 .formatted(
                     LAYOUT_VERSION,
                     ChunkFormat.BLOCK_BYTES,
-                    UUID.randomUUID(),
+                    storeId,
                     Instant.ofEpochMilli(ticker.epochMillis())));
         return;
       }
@@ -538,6 +549,7 @@ final class StoreDirectory {
       if (!field(text, "block-bytes").equals(String.valueOf(ChunkFormat.BLOCK_BYTES))) {
         throw unreadable("its block-bytes is not " + ChunkFormat.BLOCK_BYTES);
       }
+      storeId = field(text, "store");
     }
 
     private DeviceException unreadable(String reason) {

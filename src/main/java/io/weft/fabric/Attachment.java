@@ -11,6 +11,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,7 +33,19 @@ public final class Attachment {
   private final MountControl mounts;
   private final Ticker ticker;
   private final List<FabricControl.Controller> connectedHere = new ArrayList<>();
+  private FabricControl.@Nullable BlockDevice device;
+
+  /** The mount that the store had last, made here or found. */
+  private MountTable.@Nullable Mount mount;
+
   private boolean mountedHere;
+
+  /** A mount of this device may have succeeded after its command had run out of time. */
+  private String mounting = "";
+
+  /** Where the subsystem is: the settings' paths, or what discovery named last. */
+  private volatile List<FabricSettings.PathSettings> known;
+
   private String version = "";
 
   /**
@@ -55,6 +68,7 @@ public final class Attachment {
       MountControl mounts,
       Ticker ticker) {
     this.settings = settings;
+    this.known = settings.discovery() ? List.of() : settings.paths();
     this.mountPoint = mountPoint;
     this.fabric = fabric;
     this.mounts = mounts;
@@ -154,9 +168,13 @@ public final class Attachment {
   }
 
   private List<FabricSettings.PathSettings> paths() throws FabricException {
-    if (!settings.discovery()) {
-      return settings.paths();
+    if (settings.discovery()) {
+      known = discovered();
     }
+    return known;
+  }
+
+  private List<FabricSettings.PathSettings> discovered() throws FabricException {
     Set<FabricSettings.PathSettings> found = new LinkedHashSet<>();
     FabricException first = null;
     for (FabricSettings.PathSettings service : settings.paths()) {
@@ -219,36 +237,50 @@ public final class Attachment {
   }
 
   /**
-   * Mounts the device where it is not mounted.
+   * Mounts the device where it is not mounted. A mount that was there before is taken as it is,
+   * once: where the store had it already and lost it, only a new one is surely alive.
    *
    * @return {@code major:minor} of the device, which the mount point is verified to be on
    */
-  public String mount(FabricControl.BlockDevice device) throws FabricException {
-    MountTable table = mounts.table();
-    Optional<MountTable.Mount> there = table.at(mountPoint);
+  public String mount(FabricControl.BlockDevice found) throws FabricException {
+    device = found;
+    Optional<MountTable.Mount> there = mounts.table().at(mountPoint);
     if (there.isPresent()) {
-      if (there.get().deviceNumber().equals(device.number())) {
-        return device.number();
+      MountTable.Mount present = there.get();
+      boolean had = mount != null && mount.id().equals(present.id());
+      boolean itsDevice = present.deviceNumber().equals(found.number());
+      if (itsDevice && (!had || !settings.autoMount())) {
+        mountedHere = mounting.equals(found.number());
+        mount = present;
+        return found.number();
       }
-      if (!mountedHere) {
+      if (!had) {
         throw new FabricException(
             FabricException.Kind.MOUNT_POINT_IN_USE,
             "%s has %s (device %s) mounted, and %s is device %s"
                 .formatted(
                     mountPoint,
-                    there.get().source(),
-                    there.get().deviceNumber(),
-                    device.path(),
-                    device.number()));
+                    present.source(),
+                    present.deviceNumber(),
+                    found.path(),
+                    found.number()));
       }
-      unmount();
+      if (settings.autoMount()) {
+        mounts.unmount(mountPoint, true);
+        mountedHere = false;
+      }
     }
     if (!settings.autoMount()) {
       throw new FabricException(
           FabricException.Kind.NOT_MOUNTED,
           "%s is not mounted at %s, and weft.nvmeof.auto-mount is off"
-              .formatted(device.path(), mountPoint));
+              .formatted(found.path(), mountPoint));
     }
+    return mountAnew(found);
+  }
+
+  private String mountAnew(FabricControl.BlockDevice device) throws FabricException {
+    MountTable table = mounts.table();
     for (MountTable.Mount mount : table.mounts()) {
       if (mount.deviceNumber().equals(device.number())) {
         throw new FabricException(
@@ -276,9 +308,12 @@ public final class Attachment {
           "%s is empty: make a filesystem, or set weft.nvmeof.format = if-empty"
               .formatted(device.path()));
     }
+    mounting = device.number();
     MountTable.Mount mounted =
         mounts.mount(device.path(), mountPoint, settings.filesystem(), settings.mountOptions());
+    mount = mounted;
     mountedHere = true;
+    mounting = "";
     if (!mounted.deviceNumber().equals(device.number())) {
       throw new FabricException(
           FabricException.Kind.MOUNT_POINT_IN_USE,
@@ -295,7 +330,7 @@ public final class Attachment {
   public Health health() throws FabricException {
     List<FabricControl.Controller> controllers = fabric.controllers();
     int live = (int) controllers.stream().filter(FabricControl.Controller::live).count();
-    int missing = settings.discovery() ? 0 : missing(settings.paths(), controllers).size();
+    int missing = missing(known, controllers).size();
     return new Health(live, controllers.size(), missing);
   }
 
@@ -335,20 +370,33 @@ public final class Attachment {
 
   // ---------------------------------------------------------------- down
 
-  /** Unmounts what was mounted here; lazily where somebody keeps it busy. */
+  /**
+   * Unmounts what was mounted here, lazily where somebody keeps it busy; never what somebody else
+   * has mounted in its place.
+   */
   public void unmount() throws FabricException {
-    if (mountedHere) {
-      mounts.unmount(mountPoint, true);
-      mountedHere = false;
-      LOG.info("unmounted {}", mountPoint);
-    }
-  }
-
-  /** Disconnects what was connected here: all of it, whatever the first one says. */
-  public void disconnect() throws FabricException {
-    if (!settings.autoDisconnect()) {
+    MountTable.Mount ours = mount;
+    if (!mountedHere || ours == null) {
       return;
     }
+    boolean stillThere =
+        mounts.table().at(mountPoint).filter(there -> there.id().equals(ours.id())).isPresent();
+    if (stillThere) {
+      mounts.unmount(mountPoint, true);
+      LOG.info("unmounted {}", mountPoint);
+    }
+    mountedHere = false;
+  }
+
+  /**
+   * Disconnects what was connected here: all of it, whatever the first one says. Not under a
+   * filesystem that a lazy unmount left alive: it would lose what it has not written.
+   */
+  public void disconnect() throws FabricException {
+    if (!settings.autoDisconnect() || connectedHere.isEmpty()) {
+      return;
+    }
+    awaitUnused();
     FabricException first = null;
     forgetGone(fabric.controllers());
     for (FabricControl.Controller controller : List.copyOf(connectedHere)) {
@@ -362,6 +410,36 @@ public final class Attachment {
     }
     if (first != null) {
       throw first;
+    }
+  }
+
+  private void awaitUnused() throws FabricException {
+    FabricControl.BlockDevice claimed = device;
+    if (claimed == null) {
+      return;
+    }
+    for (MountTable.Mount each : mounts.table().mounts()) {
+      if (each.deviceNumber().equals(claimed.number())) {
+        throw new FabricException(
+            FabricException.Kind.BUSY,
+            "%s stays connected: it is mounted at %s".formatted(claimed.path(), each.mountPoint()));
+      }
+    }
+    long end = ticker.nanoTime() + settings.commandTimeout().toNanos();
+    while (true) {
+      try {
+        mounts.requireUnused(claimed.path());
+        return;
+      } catch (FabricException trouble) {
+        if (trouble.kind() != FabricException.Kind.BUSY) {
+          // A device that is gone is used by nobody.
+          return;
+        }
+        if (ticker.nanoTime() - end >= 0) {
+          throw trouble;
+        }
+      }
+      LockSupport.parkNanos(settings.statePollInterval().toNanos());
     }
   }
 }

@@ -355,6 +355,7 @@ public final class NvmeCli implements FabricControl {
 
   @Override
   public Optional<BlockDevice> blockDevice() throws FabricException {
+    Optional<BlockDevice> found = Optional.empty();
     for (Path entry : entries(sysfs.resolve("block"))) {
       String name = entry.getFileName().toString();
       // nvme0c1n1 is one path of a multipath device, not the device.
@@ -363,10 +364,18 @@ public final class NvmeCli implements FabricControl {
         continue;
       }
       if (attribute(entry.resolve("device"), "subsysnqn").equals(settings.subsystemNqn())) {
-        return Optional.of(new BlockDevice(Path.of("/dev", name), attribute(entry, "dev")));
+        BlockDevice device = new BlockDevice(Path.of("/dev", name), attribute(entry, "dev"));
+        if (found.isPresent()) {
+          throw new FabricException(
+              FabricException.Kind.OTHER,
+              "%s and %s are the same namespace: native multipath is off (nvme_core.multipath=Y), and"
+                      .formatted(found.get().path(), device.path())
+                  + " two mounts of it would destroy the filesystem");
+        }
+        found = Optional.of(device);
       }
     }
-    return Optional.empty();
+    return found;
   }
 
   // ---------------------------------------------------------------- small helpers

@@ -336,6 +336,19 @@ class StoreSettingsTest {
     assertTrue(message.contains(mend), message);
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "nvmeof.authentication.host-secret-file, DHHC-1:00:c2VjcmV0:",
+    "nvmeof.tls.key-id, NVMeTLSkey-1:01:c2VjcmV0:",
+    "nvmeof.tls.key-identity, NVMeTLSkey-1:01:c2VjcmV0:",
+    "nvmeof.host-nqn, DHHC-1:00:c2VjcmV0:"
+  })
+  void aSecretInTheWrongPlaceIsNotShown(String key, String secret) {
+    String message = refused(with("weft.%s = \"%s\"".formatted(key, secret)));
+    assertTrue(message.startsWith("weft." + key + " = ***: this is a secret"), message);
+    assertFalse(message.contains("c2VjcmV0"), message);
+  }
+
   @Test
   void withoutTheReferenceItSaysHowToLoadIt() {
     String message = refused(ConfigFactory.parseString("other = 1"));
