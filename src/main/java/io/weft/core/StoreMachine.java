@@ -73,6 +73,7 @@ public final class StoreMachine {
   private static final int SWEEP_STEPS = 2_000;
   private static final int LIST_STEPS = 4_000;
   private static final int REMOVES_OUT_MAX = 1_024;
+  private static final int LAST_TRY_ROUNDS = 3;
   private static final long REMOVE_RETRY_NANOS = 1_000_000_000L;
 
   private static final Order.Result LOST =
@@ -106,8 +107,9 @@ public final class StoreMachine {
     final int salt;
     final long physicalBytes;
     final StoreOutcome otherwise;
-    final long whenDone;
+    long whenDone;
     long decidingSample = Long.MAX_VALUE;
+    int rounds;
 
     LastTry(
         StoreRequest request, int salt, long physicalBytes, StoreOutcome otherwise, long whenDone) {
@@ -321,7 +323,8 @@ public final class StoreMachine {
     if (!ledger.tryReserve(CapacityLedger.Category.STAGING, physical)) {
       return false;
     }
-    if (ledger.mayStart(physical)) {
+    // Not with what those who gave chunks up for it are waiting for.
+    if (ledger.mayStart(physical + lastTriesBytes)) {
       startWrite(request, physical, false);
       return true;
     }
@@ -430,6 +433,9 @@ public final class StoreMachine {
         next.decidingSample = Math.min(next.decidingSample, samplesAsked + 1);
         return;
       }
+      if (wanted && !ledger.mayStart(next.physicalBytes) && evictAgain(next)) {
+        continue;
+      }
       lastTries.removeFirst();
       lastTriesBytes -= next.physicalBytes;
       if (wanted
@@ -442,6 +448,29 @@ public final class StoreMachine {
       metrics.add(Metric.STORES_REJECTED);
       next.request.answer(next.otherwise);
     }
+  }
+
+  /** The filesystem took more than what was given up, as for its directories: some more goes. */
+  private boolean evictAgain(LastTry next) {
+    if (next.rounds == LAST_TRY_ROUNDS) {
+      return false;
+    }
+    boolean any = false;
+    while (headroomSoon() < lastTriesBytes) {
+      int victim = catalog.takeVictim(-1);
+      if (victim < 0) {
+        break;
+      }
+      evict(victim);
+      any = true;
+    }
+    if (any) {
+      next.rounds++;
+      next.whenDone = removesAsked;
+      next.decidingSample = Long.MAX_VALUE;
+      lastTries.add(lastTries.removeFirst());
+    }
+    return any;
   }
 
   /** Whether something waits to know what the filesystem has free now. */

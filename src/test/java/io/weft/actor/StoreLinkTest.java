@@ -31,7 +31,9 @@ import io.weft.base.StoreSettings;
 import io.weft.base.Ticker;
 import io.weft.cli.OwnFifo;
 import io.weft.core.PolicyContext;
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -270,7 +272,7 @@ class StoreLinkTest {
     try (TestStore store =
         start(
             "weft.io { threads = 1, reserved-for-loads = 0, errors-before-probe = 1 }",
-            "weft.link { probe-interval = 1h, error-streaks-max = 2 }")) {
+            "weft.link { probe-interval = 1h, error-streaks-max = 3 }")) {
       store.stored("k", 10);
       for (int streak = 1; streak <= 2; streak++) {
         FaultyMedium.Gate probe = store.faults.gate("probe");
@@ -294,6 +296,34 @@ class StoreLinkTest {
       store.assertHit("k", 10);
       assertEquals(2, store.faults.scans.get());
     }
+  }
+
+  /** The index is no authority on another store's chunks: they stay, and it is built anew. */
+  @Test
+  void anotherStoreOnTheDeviceKeepsItsChunks() throws Exception {
+    Path other = Files.createDirectory(directory.resolveSibling(directory.getFileName() + "-b"));
+    try (TestStore store = TestStore.start(kit, other, "weft.link.retry-min = 10ms")) {
+      store.stored("theirs", 10);
+    }
+    try (TestStore store = start("weft.link.retry-min = 10ms")) {
+      for (int i = 0; i < 20; i++) {
+        store.stored("ours", 100 + i);
+      }
+      store.faults.fail(DeviceException.Kind.IO_ERROR, "probe", "open");
+      await(store, StoreStatus.State.DOWN);
+      swap(directory, other);
+      store.faults.none();
+      await(store, StoreStatus.State.UP);
+      store.assertHit("theirs", 10);
+      assertEquals("", store.present("ours"));
+    }
+  }
+
+  private static void swap(Path one, Path two) throws IOException {
+    Path aside = one.resolveSibling("aside");
+    Files.move(one, aside);
+    Files.move(two, one);
+    Files.move(aside, two);
   }
 
   private static void failLoads(String operation) throws DeviceException {

@@ -323,6 +323,62 @@ class AttachmentTest {
     assertEquals(List.of(), steps());
   }
 
+  /** Mounted, and then not to be opened: the superblock may be dead, and only a new one lives. */
+  @Test
+  void aMountThatTheStoreHadIsMadeAnew() throws FabricException {
+    Attachment attachment = attachment();
+    attachment.mount(attachment.connect());
+    steps();
+    attachment.mount(attachment.connect());
+    assertEquals(
+        List.of(
+            "connect 10.0.0.1",
+            "unmount " + MOUNT_POINT + " lazily",
+            "free " + MOUNT_POINT,
+            "unused " + DEVICE.path(),
+            "fsck " + DEVICE.path() + " ext4"),
+        steps().subList(0, 5));
+  }
+
+  /**
+   * Found at the start, as a killed process leaves it: taken as it is once, made anew after a loss.
+   */
+  @Test
+  void aMountThatWasFoundIsMadeAnewAfterALoss() throws FabricException {
+    mounts.add(DEVICE.number(), MOUNT_POINT);
+    Attachment attachment = attachment();
+    attachment.mount(attachment.connect());
+    attachment.unmount();
+    assertEquals(1, mounts.table.size(), "somebody else's stays");
+    steps();
+    attachment.mount(attachment.connect());
+    assertTrue(steps().contains("unmount " + MOUNT_POINT + " lazily"));
+    attachment.unmount();
+    assertEquals(List.of(), mounts.table, "now it was ours");
+  }
+
+  @Test
+  void whatSomebodyElseMountedInOurPlaceStays() throws FabricException {
+    Attachment attachment = attachment();
+    attachment.mount(attachment.connect());
+    mounts.table.clear();
+    mounts.table.add(new MountTable.Mount("77", "1", "8:1", MOUNT_POINT, "ext4", "/dev/other"));
+    attachment.unmount();
+    assertEquals(1, mounts.table.size());
+  }
+
+  /** A filesystem that somebody still has mounted keeps its controllers. */
+  @Test
+  void nothingIsDisconnectedUnderAMount() throws FabricException {
+    Attachment attachment = attachment();
+    attachment.mount(attachment.connect());
+    fails(Kind.BUSY, attachment::disconnect);
+    assertEquals(1, fabric.present.size());
+    attachment.unmount();
+    attachment.disconnect();
+    assertEquals(0, fabric.present.size());
+  }
+
   @Test
   void ourOwnStaleMountGoesFirst() throws FabricException {
     Attachment attachment = attachment();
