@@ -34,9 +34,10 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
-      "0:told to end",
+      "0:closed",
       "2:the command line, or the configuration, is not usable",
-      "3:the store gave itself up"
+      "3:the store gave itself up",
+      "143, 130:told to end, by SIGTERM or from the keyboard"
     },
     footerHeading = "%nExamples:%n",
     footer = {

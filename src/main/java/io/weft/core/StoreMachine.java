@@ -1305,12 +1305,21 @@ public final class StoreMachine {
       return true;
     }
     makeRoom(bytes);
+    // The filesystem may be fuller than the capacity says.
+    while (headroomSoon() < lastTriesBytes + bytes) {
+      int victim = catalog.takeVictim(-1);
+      if (victim < 0) {
+        break;
+      }
+      evict(victim);
+    }
     return false;
   }
 
   /** Whether a snapshot of this size can ever have room, once what is being removed is gone. */
   public boolean snapshotMayFit(long bytes) {
-    return freeSoon() >= bytes;
+    return freeSoon() >= bytes
+        && headroomSoon() + ledger.used(CapacityLedger.Category.CHUNKS) >= bytes;
   }
 
   /**

@@ -76,6 +76,8 @@ class FullFilesystemTest {
           assertArrayEquals(bytes(i), lease.memory().toArray(ValueLayout.JAVA_BYTE));
         }
       }
+      // Room for the snapshot is made in the same way.
+      assertEquals("", store.shutdown().toCompletableFuture().get(30, SECONDS).detail());
     }
   }
 }
