@@ -32,8 +32,6 @@ import io.weft.base.Rejected;
 import io.weft.base.StoreMode;
 import io.weft.base.StoreOutcome;
 import io.weft.base.Ticker;
-import io.weft.cli.OwnFifo;
-import io.weft.core.PolicyContext;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -131,26 +129,7 @@ class StoreFaultsTest {
     }
   }
 
-  /** A policy with a bug that can be called up: the index fails with it. */
-  public static final class FragilePolicy extends OwnFifo {
-    static volatile boolean broken;
-
-    public FragilePolicy(PolicyContext context) {
-      super(context);
-    }
-
-    @Override
-    public void access(int entry) {
-      if (broken) {
-        broken = false;
-        throw new IllegalStateException("a bug in the policy");
-      }
-      super.access(entry);
-    }
-  }
-
-  private static final String FRAGILE =
-      "weft.eviction.policy = \"io.weft.actor.StoreFaultsTest$FragilePolicy\"";
+  private static final String FRAGILE = "weft.eviction.policy = \"io.weft.actor.FragilePolicy\"";
 
   private static void breakIndex(TestStore store, String name) {
     FragilePolicy.broken = true;

@@ -29,8 +29,6 @@ import io.weft.base.StatOutcome;
 import io.weft.base.StoreOutcome;
 import io.weft.base.StoreSettings;
 import io.weft.base.Ticker;
-import io.weft.cli.OwnFifo;
-import io.weft.core.PolicyContext;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -56,8 +54,7 @@ class StoreLinkTest {
   private static final String FAST =
       "weft.link { probe-interval = 20ms, retry-min = 10ms, retry-max = 20ms }";
   private static final String SHORT_DETACH = "weft.link.detach-timeout = 20ms";
-  private static final String FRAGILE =
-      "weft.eviction.policy = \"io.weft.actor.StoreLinkTest$FragilePolicy\"";
+  private static final String FRAGILE = "weft.eviction.policy = \"io.weft.actor.FragilePolicy\"";
   private static ActorTestKit kit;
 
   @TempDir Path directory;
@@ -84,24 +81,6 @@ class StoreLinkTest {
     List<String> all = new ArrayList<>(List.of(FAST));
     all.addAll(Arrays.asList(overrides));
     return all.toArray(String[]::new);
-  }
-
-  /** A policy with a bug that can be called up: the index fails with it. */
-  public static final class FragilePolicy extends OwnFifo {
-    static volatile boolean broken;
-
-    public FragilePolicy(PolicyContext context) {
-      super(context);
-    }
-
-    @Override
-    public void access(int entry) {
-      if (broken) {
-        broken = false;
-        throw new IllegalStateException("a bug in the policy");
-      }
-      super.access(entry);
-    }
   }
 
   /** Each request is answered once: a second answer fails the test that asked. */
@@ -249,8 +228,9 @@ class StoreLinkTest {
       answers.forEach(answer -> get(answer.future));
       long millis = (System.nanoTime() - before) / 1_000_000;
       assertTrue(millis < 3_000, () -> "answered after " + millis + " ms");
-      long held = memory.stream().filter(each -> !each.toCompletableFuture().isDone()).count();
-      assertEquals(2, held, "what is with the kernel is not given back");
+      // An answer by the deadline may come before the memory of what never began is back.
+      soon().until(() -> held(memory) <= 2);
+      assertEquals(2, held(memory), "what is with the kernel is not given back");
       assertEquals(0, store.status().operationsInFlight());
       gate.open();
       memory.forEach(TestStore::get);
@@ -265,6 +245,10 @@ class StoreLinkTest {
       get(store.facade.deleteAll(in(20_000)));
       soon().until(() -> get(store.facade.usage()).usedBytes() == 0);
     }
+  }
+
+  private static long held(List<CompletionStage<Void>> memory) {
+    return memory.stream().filter(each -> !each.toCompletableFuture().isDone()).count();
   }
 
   @Test
