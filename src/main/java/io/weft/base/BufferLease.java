@@ -16,6 +16,7 @@ import java.util.function.Consumer;
  */
 public final class BufferLease implements AutoCloseable {
   private static final VarHandle RELEASED;
+  private static final long LEAST_BYTES = 4096;
 
   static {
     try {
@@ -44,6 +45,18 @@ public final class BufferLease implements AutoCloseable {
     this.whole = whole;
     this.length = length;
     this.home = home;
+  }
+
+  /**
+   * What a lease of this length takes of its pool: the next power of two, {@value #LEAST_BYTES} at
+   * the least.
+   */
+  public static long pooledBytes(long length) {
+    if (length < 0 || length > 1L << 40) {
+      throw new IllegalArgumentException("no buffer has " + length + " bytes");
+    }
+    long least = Math.max(length, LEAST_BYTES);
+    return Long.highestOneBit(least - 1) << 1;
   }
 
   /** The bytes of the lease: {@link #length()} of them. */

@@ -1,18 +1,12 @@
 package io.weft.base;
 
 import com.typesafe.config.Config;
-import com.typesafe.config.ConfigException;
-import com.typesafe.config.ConfigObject;
-import com.typesafe.config.ConfigRenderOptions;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
-import java.util.function.Function;
 
 /**
  * The {@code weft} block of the configuration, read and checked. {@code reference.conf} says what
@@ -125,16 +119,7 @@ public record StoreSettings(
    * @throws IllegalArgumentException where a value is missing or wrong
    */
   public static StoreSettings from(Config root) {
-    if (!root.hasPath("weft")) {
-      throw new IllegalArgumentException(
-          "the configuration has no block 'weft': load it with ConfigFactory.load(), which brings"
-              + " weft's reference.conf");
-    }
-    if (!(root.getValue("weft") instanceof ConfigObject block)) {
-      throw new IllegalArgumentException(
-          "weft = " + root.getValue("weft").unwrapped() + ": write a block of settings");
-    }
-    Reader weft = new Reader("weft", block.toConfig());
+    SettingsReader weft = SettingsReader.weft(root);
     Mode mode = weft.oneOf("mode", Mode.class);
     String directory = weft.text("directory");
     if (directory.isBlank()) {
@@ -190,7 +175,7 @@ public record StoreSettings(
     return settings;
   }
 
-  private void check(Reader weft) {
+  private void check(SettingsReader weft) {
     if (maxChunkBytes > Chunks.MAX_PAYLOAD_BYTES) {
       throw weft.wrong(
           "max-chunk",
@@ -226,10 +211,10 @@ public record StoreSettings(
     }
   }
 
-  private static FabricSettings fabric(Reader nvmeof) {
+  private static FabricSettings fabric(SettingsReader nvmeof) {
     FabricSettings.Transport transport = nvmeof.oneOf("transport", FabricSettings.Transport.class);
     List<FabricSettings.PathSettings> paths = new ArrayList<>();
-    for (Reader path : nvmeof.blocks("paths")) {
+    for (SettingsReader path : nvmeof.blocks("paths")) {
       String address = path.word("address");
       if (address.isEmpty() && transport != FabricSettings.Transport.LOOP) {
         throw path.wrong("address", "", "name the target's address");
@@ -308,224 +293,5 @@ public record StoreSettings(
           case "never" -> FabricSettings.Format.NEVER;
           default -> FabricSettings.Format.IF_EMPTY;
         });
-  }
-
-  /** Reads typed values of one block and says what is wrong with them. */
-  private record Reader(String where, Config config) {
-    private static final String TIME_FORM = "write a time with a unit, as in 250ms, 30s or 5m";
-
-    Reader block(String key) {
-      try {
-        return new Reader(where + "." + key, config.getConfig(key));
-      } catch (ConfigException.Missing missing) {
-        throw missing(key, missing);
-      } catch (ConfigException.WrongType _) {
-        throw wrong(key, shown(key), "write a block of settings");
-      }
-    }
-
-    /** A list of blocks; what a block leaves out is empty. */
-    List<Reader> blocks(String key) {
-      try {
-        List<Reader> blocks = new ArrayList<>();
-        for (Config each : config.getConfigList(key)) {
-          blocks.add(new Reader("%s.%s[%d]".formatted(where, key, blocks.size()), each));
-        }
-        return blocks;
-      } catch (ConfigException.Missing missing) {
-        throw missing(key, missing);
-      } catch (ConfigException.WrongType _) {
-        throw wrong(key, shown(key), "write a list of blocks, as in [ { address = 10.0.0.1 } ]");
-      }
-    }
-
-    /** A text that may become an argument of a command: without blanks and control characters. */
-    String word(String key) {
-      String text = config.hasPath(key) || !where.endsWith("]") ? line(key) : "";
-      if (text.indexOf(' ') >= 0) {
-        throw wrong(key, text, "write it without blanks and control characters");
-      }
-      return text;
-    }
-
-    /** The same, with blanks: a TLS identity has them between its parts. */
-    String line(String key) {
-      String text = notASecret(key, text(key).strip());
-      if (!text.chars().allMatch(c -> c >= ' ' && c != 127)) {
-        throw wrong(key, text, "write it without blanks and control characters");
-      }
-      if (text.startsWith("-")) {
-        throw wrong(key, text, "it may not begin with a '-'");
-      }
-      return text;
-    }
-
-    /** A secret in the wrong place is not shown there, nor anywhere. */
-    private String notASecret(String key, String text) {
-      if (text.startsWith("DHHC-1:") || text.startsWith("NVMeTLSkey-1:")) {
-        throw wrong(key, "***", "this is a secret: write it into a file, or into the keyring");
-      }
-      return text;
-    }
-
-    /** nvme-cli counts in seconds. */
-    Duration seconds(String key) {
-      Duration duration = positive(key);
-      if (duration.toNanos() % 1_000_000_000L != 0) {
-        throw wrong(key, text(key), "whole seconds");
-      }
-      return duration;
-    }
-
-    Optional<Duration> secondsUnless(String key, String none) {
-      return text(key).equals(none) ? Optional.empty() : Optional.of(seconds(key));
-    }
-
-    Optional<Path> secretFile(String key) {
-      String text = notASecret(key, text(key));
-      return text.isEmpty() ? Optional.empty() : Optional.of(value(key, text, Path::of));
-    }
-
-    String text(String key) {
-      try {
-        return config.getString(key);
-      } catch (ConfigException.Missing missing) {
-        throw missing(key, missing);
-      } catch (ConfigException.WrongType _) {
-        throw wrong(key, shown(key), "write one value, not a list or a block");
-      }
-    }
-
-    boolean flag(String key) {
-      return value(
-          key,
-          text(key),
-          text ->
-              switch (text.toLowerCase(Locale.ROOT)) {
-                case "true", "on", "yes" -> true;
-                case "false", "off", "no" -> false;
-                default -> throw new IllegalArgumentException("write true or false");
-              });
-    }
-
-    long size(String key, long least) {
-      return value(
-          key,
-          text(key),
-          text -> {
-            long bytes = ByteSize.parse(text).bytes();
-            if (bytes < least) {
-              throw new IllegalArgumentException("at least " + new ByteSize(least));
-            }
-            return bytes;
-          });
-    }
-
-    Map<String, Long> sizes(String key) {
-      Map<String, Long> sizes = new TreeMap<>();
-      try {
-        config
-            .getObject(key)
-            .forEach(
-                (name, size) -> {
-                  String text = String.valueOf(size.unwrapped());
-                  sizes.put(
-                      name, value(key + "." + name, text, each -> ByteSize.parse(each).bytes()));
-                });
-      } catch (ConfigException.Missing missing) {
-        throw missing(key, missing);
-      } catch (ConfigException.WrongType _) {
-        throw wrong(key, shown(key), "write a size for each name, as in { team-a = 100GiB }");
-      }
-      return Map.copyOf(sizes);
-    }
-
-    int count(String key, int least, int most) {
-      return value(
-          key,
-          text(key),
-          text -> {
-            int count;
-            try {
-              count = Integer.parseInt(text.strip());
-            } catch (NumberFormatException notANumber) {
-              throw new IllegalArgumentException("write a whole number", notANumber);
-            }
-            if (count < least || count > most) {
-              throw new IllegalArgumentException("from " + least + " to " + most);
-            }
-            return count;
-          });
-    }
-
-    Duration duration(String key) {
-      String text = text(key);
-      Duration duration;
-      try {
-        duration = config.getDuration(key);
-      } catch (ConfigException _) {
-        throw wrong(key, text, TIME_FORM);
-      }
-      if (duration.isNegative()) {
-        throw wrong(key, text, "not negative");
-      }
-      // Typesafe Config takes a bare number for milliseconds; whoever writes 30 means seconds.
-      if (!duration.isZero()
-          && !Character.isLetter(text.strip().charAt(text.strip().length() - 1))) {
-        throw wrong(key, text, TIME_FORM);
-      }
-      return duration;
-    }
-
-    Duration positive(String key) {
-      Duration duration = duration(key);
-      if (duration.isZero()) {
-        throw wrong(key, text(key), "more than nothing");
-      }
-      return duration;
-    }
-
-    String word(String key, String... words) {
-      String text = text(key);
-      String word = text.toLowerCase(Locale.ROOT);
-      if (!List.of(words).contains(word)) {
-        throw wrong(key, text, "one of " + String.join(", ", words));
-      }
-      return word;
-    }
-
-    <E extends Enum<E>> E oneOf(String key, Class<E> type) {
-      String[] words =
-          java.util.Arrays.stream(type.getEnumConstants())
-              .map(each -> each.name().toLowerCase(Locale.ROOT))
-              .toArray(String[]::new);
-      return Enum.valueOf(type, word(key, words).toUpperCase(Locale.ROOT));
-    }
-
-    <T> T value(String key, String text, Function<String, T> parser) {
-      try {
-        return parser.apply(text);
-      } catch (IllegalArgumentException bad) {
-        throw wrong(key, text, String.valueOf(bad.getMessage()));
-      }
-    }
-
-    IllegalArgumentException wrong(String key, Object value, String mend) {
-      return new IllegalArgumentException(where + "." + key + " = " + value + ": " + mend);
-    }
-
-    IllegalArgumentException missing(String key, ConfigException cause) {
-      return new IllegalArgumentException(
-          where
-              + "."
-              + key
-              + " is missing: load the configuration with ConfigFactory.load(), which brings weft's"
-              + " reference.conf",
-          cause);
-    }
-
-    private String shown(String key) {
-      return config.getValue(key).render(ConfigRenderOptions.concise());
-    }
   }
 }

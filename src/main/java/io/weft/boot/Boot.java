@@ -38,7 +38,7 @@ public final class Boot implements StoreFactory {
     return StoreSupervisor.create(settings, LmcacheKeys::saltOf, Ticker.system());
   }
 
-  private static StoreSettings settings(Config config) {
+  static StoreSettings settings(Config config) {
     StoreSettings settings = StoreSettings.from(config);
     try {
       var _ =
@@ -76,6 +76,14 @@ public final class Boot implements StoreFactory {
   @Override
   public ChunkStore start(Config config) {
     StoreSettings settings = settings(config);
+    ActorSystem<Void> system = system(config);
+    ChunkStore facade = start(system, settings);
+    facade.closed().thenRun(system::terminate);
+    return facade;
+  }
+
+  /** An actor system for a store alone: it never ends the process. */
+  static ActorSystem<Void> system(Config config) {
     Config own =
         ConfigFactory.parseString(
                 """
@@ -88,14 +96,17 @@ public final class Boot implements StoreFactory {
                 pekko.log-dead-letters-during-shutdown = off
                 """)
             .withFallback(config);
-    ActorSystem<Void> system =
-        ActorSystem.create(Behaviors.empty(), "weft-" + STORES.incrementAndGet(), own);
-    ActorRef<StoreProtocol.Command> store =
+    return ActorSystem.create(Behaviors.empty(), "weft-" + STORES.incrementAndGet(), own);
+  }
+
+  /** A store in a system that was made for it. */
+  static ChunkStore start(ActorSystem<Void> system, StoreSettings settings) {
+    return facade(
+        system,
         system.systemActorOf(
-            behavior(settings), "store", Props.empty().withDispatcherFromConfig("weft.dispatcher"));
-    ChunkStore facade = facade(system, store);
-    facade.closed().thenRun(system::terminate);
-    return facade;
+            behavior(settings),
+            "store",
+            Props.empty().withDispatcherFromConfig("weft.dispatcher")));
   }
 
   private static ChunkStore facade(ActorSystem<?> system, ActorRef<StoreProtocol.Command> store) {

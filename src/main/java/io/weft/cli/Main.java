@@ -45,6 +45,7 @@ import picocli.CommandLine.TypeConversionException;
       VerifyCommand.class,
       InspectCommand.class,
       ServeCommand.class,
+      HashPasswordCommand.class,
       CommandLine.HelpCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",

@@ -11,7 +11,6 @@ import io.weft.base.Failed;
 import io.weft.base.Rejected;
 import io.weft.base.StoreMode;
 import io.weft.base.StoreOutcome;
-import io.weft.device.AlignedBufferPool;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -102,8 +101,7 @@ final class PutCommand implements Callable<Integer> {
     byte[] fromInput = file.equals("-") ? readInput(command) : null;
     Path path = Path.of(file);
     long length = fromInput == null ? fileLength(command, path) : fromInput.length;
-    try (OpenStore open =
-        directory.openOrMakeStore(command, AlignedBufferPool.classBytes(length))) {
+    try (OpenStore open = directory.openOrMakeStore(command, BufferLease.pooledBytes(length))) {
       Payload payload =
           fromInput == null ? payload(command, open, path, length) : Payload.of(fromInput);
       StoreOutcome outcome =

@@ -1,9 +1,9 @@
 package io.weft.cli;
 
+import io.weft.base.BufferLease;
 import io.weft.base.ByteSize;
 import io.weft.base.Chunks;
 import io.weft.base.Durability;
-import io.weft.device.AlignedBufferPool;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -137,7 +137,7 @@ final class ReplayOptions {
     long leases =
         concurrency
             * (long) Math.max(loadsAtOnce(), storesAtOnce())
-            * AlignedBufferPool.classBytes(chunkBytes());
+            * BufferLease.pooledBytes(chunkBytes());
     options.put("weft.io.lease-pool", Math.max(LEASE_POOL_LEAST, leases));
     return OpenStore.start(
         command, OpenStore.configuration(command, options, config, Map.of()), afterInterrupt);

@@ -5,7 +5,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.typesafe.config.Config;
 import io.weft.api.ChunkStore;
 import io.weft.api.StoreStatus;
+import io.weft.boot.StoreServer;
 import java.io.PrintWriter;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -25,18 +27,18 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /**
- * Keeps a store up as a process of its own: attaches the device, keeps it through its losses, says
- * what changes, and takes it down in order when the process is told to end.
+ * Keeps a store up as a process of its own: attaches the device, keeps it through its losses, lets
+ * RESP clients in, says what changes, and takes all down in order when the process is told to end.
  */
 @Command(
     name = "serve",
-    description = "Keep a store up until told to end, and say what changes.",
+    description = "Keep a store up, open to RESP clients, until told to end; say what changes.",
     mixinStandardHelpOptions = true,
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:closed",
       "2:the command line, or the configuration, is not usable",
-      "3:the store gave itself up",
+      "3:the store gave itself up, or an address cannot be listened at",
       "143, 130:told to end, by SIGTERM or from the keyboard"
     },
     footerHeading = "%nExamples:%n",
@@ -44,9 +46,10 @@ import picocli.CommandLine.Spec;
       "  weft serve --config conf/application.conf",
       "  weft serve --config /etc/weft/weft.conf --json",
       "",
-      "A device that is not there yet is waited for. SIGTERM ends it in order: what is in flight"
-          + " is",
-      "finished, the index written down, the device unmounted and disconnected."
+      "RESP clients (LMCache, redis-cli) are let in where weft.resp.listeners says, by default at",
+      "127.0.0.1:7379. A device that is not there yet is waited for. SIGTERM ends it in order:"
+          + " what",
+      "is in flight is finished, the index written down, the device unmounted and disconnected."
     })
 final class ServeCommand implements Callable<Integer> {
   private static final long LOOK_MILLIS = 500;
@@ -64,19 +67,23 @@ final class ServeCommand implements Callable<Integer> {
   private boolean json;
 
   @Override
-  public Integer call() {
+  public Integer call() throws CommandFailed {
     var command = Objects.requireNonNull(spec).commandLine();
     Config merged = OpenStore.configuration(command, Map.of(), config, Map.of());
     // Before there are threads: what they would log meanwhile is announced as intercepted.
     var _ = LoggerFactory.getILoggerFactory();
-    ChunkStore store;
+    StoreServer server;
     try {
-      store = ChunkStore.start(merged);
+      server = StoreServer.start(merged);
     } catch (IllegalArgumentException wrong) {
       throw new ParameterException(command, String.valueOf(wrong.getMessage()), wrong);
+    } catch (IllegalStateException cannotListen) {
+      throw new CommandFailed(ExitCodes.FAILURE, String.valueOf(cannotListen.getMessage()));
     }
-    Thread end = new Thread(store::close, "weft-serve-end");
+    ChunkStore store = server.store();
+    Thread end = new Thread(server::close, "weft-serve-end");
     Runtime.getRuntime().addShutdownHook(end);
+    server.resp().addresses().forEach(address -> sayListening(command.getOut(), address));
     String last = "";
     while (true) {
       StoreStatus status = OpenStore.await(store.status());
@@ -87,7 +94,7 @@ final class ServeCommand implements Callable<Integer> {
       }
       switch (status.state()) {
         case FAILED -> {
-          store.close();
+          server.close();
           return ExitCodes.FAILURE;
         }
         case CLOSED -> {
@@ -108,8 +115,33 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
+  private void sayListening(PrintWriter out, InetSocketAddress address) {
+    String text = address.getAddress().getHostAddress() + ":" + address.getPort();
+    if (json) {
+      Map<String, Object> line = new LinkedHashMap<>();
+      line.put("time", time());
+      line.put("listening", text);
+      out.println(asJson(line));
+    } else {
+      out.println(time() + " RESP clients are let in at " + text);
+    }
+    out.flush();
+  }
+
+  private static String time() {
+    return Instant.now().truncatedTo(ChronoUnit.MILLIS).toString();
+  }
+
+  private static String asJson(Map<String, Object> line) {
+    try {
+      return new ObjectMapper().writeValueAsString(line);
+    } catch (JsonProcessingException impossible) {
+      throw new IllegalStateException(impossible);
+    }
+  }
+
   private void say(PrintWriter out, StoreStatus status) {
-    String time = Instant.now().truncatedTo(ChronoUnit.MILLIS).toString();
+    String time = time();
     if (json) {
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("time", time);
@@ -122,11 +154,7 @@ final class ServeCommand implements Callable<Integer> {
       line.put("recovery", status.recovery());
       line.put("chunks", status.usage().chunks());
       line.put("usedBytes", status.usage().usedBytes());
-      try {
-        out.println(new ObjectMapper().writeValueAsString(line));
-      } catch (JsonProcessingException impossible) {
-        throw new IllegalStateException(impossible);
-      }
+      out.println(asJson(line));
     } else {
       out.println(
           "%s %s (link %s)%s%s"

@@ -67,22 +67,13 @@ public final class AlignedBufferPool implements AutoCloseable {
     }
   }
 
-  /** What a lease of this length takes of the bound. */
-  public static long classBytes(long length) {
-    if (length < 0 || length > 1L << 40) {
-      throw new IllegalArgumentException("no buffer has " + length + " bytes");
-    }
-    long least = Math.max(length, IoScratch.ALIGNMENT);
-    return Long.highestOneBit(least - 1) << 1;
-  }
-
   /**
    * Leases memory of this length.
    *
    * @return null where the bound, or the system, has no room for it now; also once closed
    */
   public @Nullable BufferLease tryLease(long length) {
-    long bytes = classBytes(length);
+    long bytes = BufferLease.pooledBytes(length);
     Pooled pooled;
     List<Pooled> givenUp = List.of();
     synchronized (lock) {

@@ -42,7 +42,7 @@ class AlignedBufferPoolTest {
   void memoryComesInPowersOfTwo(long length, long classBytes) {
     try (AlignedBufferPool pool = new AlignedBufferPool(16 << 20);
         BufferLease lease = lease(pool, length)) {
-      assertEquals(classBytes, AlignedBufferPool.classBytes(length));
+      assertEquals(classBytes, BufferLease.pooledBytes(length));
       assertEquals(classBytes, pool.leasedBytes());
       assertEquals(length, lease.memory().byteSize());
       assertEquals(classBytes, lease.wholeMemory().byteSize());

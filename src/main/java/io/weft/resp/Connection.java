@@ -1,0 +1,382 @@
+package io.weft.resp;
+
+import io.weft.base.ChunkKey;
+import io.weft.base.Deadline;
+import io.weft.base.RespSettings;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Consumer;
+import org.apache.pekko.util.ByteString;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One client: what it sends becomes commands, commands become replies in their order. Plain state
+ * without threads or I/O: {@link ConnectionStage} brings bytes and takes bytes, {@link Turns}
+ * brings what the store answers. Everything happens in the connection's turn.
+ *
+ * <p>The client is read on only while there is room: for replies that are owed ({@code
+ * weft.resp.pipeline}) and for the memory of values ({@link ValueMemory}). Where there is none,
+ * nothing more is read from the socket and the client feels it.
+ */
+final class Connection {
+
+  /** What became of a value that a client sent. */
+  sealed interface Value {
+    /** It is there. */
+    record There(ValueMemory.Held memory, long length) implements Value {}
+
+    /** It was read and thrown away. */
+    record ThrownAway(ByteString why) implements Value {}
+  }
+
+  private static final long NANOS_A_SECOND = 1_000_000_000L;
+
+  final Door door;
+  final Session session;
+  final ReplyLine replies = new ReplyLine();
+  final KeysInUse inUse = new KeysInUse();
+  private final ValueMemory memory;
+  private final CommandRunner runner;
+  private final Turns turns;
+
+  private final RespInput input = new RespInput();
+  private final RespDecoder decoder = new RespDecoder();
+
+  /** The values of the command that is being read. */
+  private List<Value> values = new ArrayList<>();
+
+  /** A value's header was read, and it has no place yet. */
+  private RespDecoder.Step.@Nullable Value undecided;
+
+  private boolean waitsForMemory;
+  private ValueMemory.@Nullable Held filling;
+  private long fillingBefore;
+  private @Nullable ByteString throwingAway;
+
+  /** A command that waits for those before it. */
+  private RespDecoder.Step.@Nullable Request waiting;
+
+  /** What is left of a command that is answered in parts. */
+  private @Nullable Iterator<Runnable> parts;
+
+  /** Commands that are not done; replies may be owed without, and the other way round. */
+  private int underWay;
+
+  /** There is nothing to do with what came so far. */
+  private boolean hungry = true;
+
+  private boolean inputEnded;
+  private boolean closing;
+  private boolean gone;
+  private boolean running;
+
+  /** When the socket last took something, while replies are ready. */
+  private long writableSince;
+
+  Connection(Door door, RespSettings.Listener listener, String peer, Turns turns) {
+    this.door = door;
+    this.turns = turns;
+    this.session = new Session(door.ids.incrementAndGet(), peer, listener, door.users.isEmpty());
+    this.memory =
+        new ValueMemory(
+            door.store, door.permits, door.settings.connectionBytes(), turns, door.ticker);
+    this.runner = new CommandRunner(this);
+    decoder.known(session.known());
+  }
+
+  // ---------------------------------------------------------------- from and to the socket
+
+  void received(ByteString bytes) {
+    door.stats.bytesIn.add(bytes.size());
+    if (!closing) {
+      hungry = false;
+      input.add(bytes);
+      run();
+    }
+  }
+
+  /** The client sends nothing more; what it has sent is answered. */
+  void inputEnded() {
+    inputEnded = true;
+    run();
+  }
+
+  /** No more commands: those that were read are answered, then the connection ends. */
+  void drain() {
+    closing = true;
+    run();
+  }
+
+  /** Whether the connection has use for more bytes. */
+  boolean wantsInput() {
+    return hungry && !inputEnded && !closing;
+  }
+
+  /** The next bytes for the socket; null where there are none yet. */
+  @Nullable ByteString output() {
+    ByteString bytes = replies.next();
+    if (bytes != null) {
+      writableSince = door.ticker.nanoTime();
+      door.stats.bytesOut.add(bytes.size());
+      // There is room for more replies.
+      run();
+    }
+    return bytes;
+  }
+
+  /** Whether all is answered that will ever be asked. */
+  boolean finished() {
+    return replies.isEmpty()
+        && underWay == 0
+        && parts == null
+        && waiting == null
+        && (closing || (inputEnded && undecided == null));
+  }
+
+  /**
+   * Looks at what takes time.
+   *
+   * @param blocked whether the socket takes nothing
+   * @return why the connection is to be closed; null where it is well
+   */
+  @Nullable String tick(boolean blocked) {
+    memory.tick();
+    long now = door.ticker.nanoTime();
+    if (filling != null && now - fillingBefore >= 0) {
+      return "a value was not sent to its end in time";
+    }
+    if (!blocked || replies.isEmpty()) {
+      writableSince = now;
+    } else if (now - writableSince >= door.settings.writeTimeout().toNanos()) {
+      return "replies are not read";
+    }
+    run();
+    return null;
+  }
+
+  /** The connection is gone: whatever memory it holds goes back now, or when the store is done. */
+  void close() {
+    gone = true;
+    closing = true;
+    memory.close();
+    replies.close();
+    if (filling != null) {
+      filling.release();
+      filling = null;
+    }
+    giveBack(values);
+    values = new ArrayList<>();
+    input.clear();
+  }
+
+  static void giveBack(List<Value> values) {
+    for (Value value : values) {
+      if (value instanceof Value.There(ValueMemory.Held held, long _)) {
+        held.release();
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  /** Goes on with whatever can go on. */
+  private void run() {
+    if (running || gone) {
+      return;
+    }
+    running = true;
+    try {
+      while (!gone && goOn()) {}
+    } finally {
+      running = false;
+    }
+  }
+
+  private boolean goOn() {
+    Iterator<Runnable> left = parts;
+    if (left != null) {
+      if (!left.hasNext()) {
+        parts = null;
+        return true;
+      }
+      if (replies.size() >= door.settings.pipeline()) {
+        return false;
+      }
+      left.next().run();
+      return true;
+    }
+    RespDecoder.Step.Request late = waiting;
+    if (late != null) {
+      return begin(late);
+    }
+    RespDecoder.Step.Value header = undecided;
+    if (header != null) {
+      return !waitsForMemory && place(header);
+    }
+    if (closing || replies.size() >= door.settings.pipeline()) {
+      return false;
+    }
+    return switch (decoder.next(input)) {
+      case RespDecoder.Step.More _ -> {
+        hungry = true;
+        yield false;
+      }
+      case RespDecoder.Step.Value value -> {
+        undecided = value;
+        yield true;
+      }
+      case RespDecoder.Step.ValueEnded ended -> {
+        valueEnded(ended);
+        yield true;
+      }
+      case RespDecoder.Step.Request request -> begin(request);
+      case RespDecoder.Step.Broken(String text) -> {
+        reply(RespWriter.error("ERR " + text));
+        closing = true;
+        input.clear();
+        yield false;
+      }
+    };
+  }
+
+  private boolean begin(RespDecoder.Step.Request request) {
+    if (!runner.run(request, values)) {
+      waiting = request;
+      return false;
+    }
+    waiting = null;
+    values = new ArrayList<>();
+    return true;
+  }
+
+  /** Finds a place for a value, or none. False where it has to wait. */
+  private boolean place(RespDecoder.Step.Value header) {
+    ByteString refusal = runner.refusal(header);
+    if (refusal != null) {
+      throwAway(refusal);
+      return true;
+    }
+    if (!runner.mayPlace(header)) {
+      return false;
+    }
+    waitsForMemory = true;
+    memory
+        .want(deadline().nanos())
+        .need(
+            header.length(),
+            held -> {
+              waitsForMemory = false;
+              if (held == null) {
+                throwAway(RespWriter.error("TRYAGAIN no memory for the value was free in time"));
+              } else {
+                fill(header, held);
+              }
+              run();
+            });
+    return !waitsForMemory;
+  }
+
+  private void fill(RespDecoder.Step.Value header, ValueMemory.Held held) {
+    undecided = null;
+    filling = held;
+    fillingBefore =
+        door.ticker.nanoTime()
+            + door.settings.valueTimeout().toNanos()
+            + (header.length() >> 20) * NANOS_A_SECOND;
+    decoder.into(held.whole().asSlice(0, header.length()));
+  }
+
+  private void throwAway(ByteString why) {
+    undecided = null;
+    throwingAway = why;
+    decoder.drain();
+  }
+
+  private void valueEnded(RespDecoder.Step.ValueEnded ended) {
+    ValueMemory.Held held = filling;
+    ByteString why = throwingAway;
+    Value value;
+    if (held != null) {
+      filling = null;
+      value = new Value.There(held, ended.length());
+    } else if (why != null) {
+      throwingAway = null;
+      value = new Value.ThrownAway(why);
+    } else {
+      throw new IllegalStateException("a value ended that had not begun");
+    }
+    if (!runner.takeValue(ended.arguments(), value)) {
+      values.add(value);
+    }
+  }
+
+  // ---------------------------------------------------------------- for commands
+
+  void reply(ByteString reply) {
+    replies.ready(reply);
+  }
+
+  /** The rest of a command, part by part, each with one reply; nothing else is read meanwhile. */
+  void inParts(Iterator<Runnable> rest) {
+    parts = rest;
+  }
+
+  /** No more commands; the connection ends when all replies are sent. */
+  void closeAfterReplies() {
+    closing = true;
+    input.clear();
+  }
+
+  void loggedIn() {
+    decoder.known(session.known());
+  }
+
+  Deadline deadline() {
+    return Deadline.in(door.store.requestTimeout(), door.ticker);
+  }
+
+  ValueMemory.Want want(Deadline deadline) {
+    return memory.want(deadline.nanos());
+  }
+
+  /**
+   * Waits for the store.
+   *
+   * @param inTurn takes the outcome in the connection's turn
+   * @param gone takes it where the connection is gone, on any thread
+   */
+  <T> void await(CompletionStage<T> stage, Consumer<T> inTurn, Consumer<T> gone) {
+    underWay++;
+    var _ =
+        stage.whenComplete(
+            (outcome, bug) ->
+                turns.later(
+                    () -> {
+                      underWay--;
+                      if (bug != null) {
+                        throw new IllegalStateException("the store broke its promise", bug);
+                      }
+                      inTurn.accept(outcome);
+                      run();
+                    },
+                    () -> {
+                      if (bug == null) {
+                        gone.accept(outcome);
+                      }
+                    }));
+  }
+
+  <T> void await(CompletionStage<T> stage, Consumer<T> inTurn) {
+    await(stage, inTurn, _ -> {});
+  }
+
+  /** A key, where the bytes can be one. */
+  static Optional<ChunkKey> key(byte[] bytes) {
+    return bytes.length < ChunkKey.MIN_BYTES || bytes.length > ChunkKey.MAX_BYTES
+        ? Optional.empty()
+        : Optional.of(ChunkKey.of(bytes));
+  }
+}
