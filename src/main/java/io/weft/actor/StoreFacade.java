@@ -108,6 +108,35 @@ final class StoreFacade implements ChunkStore {
   }
 
   @Override
+  public void store(
+      ChunkKey key,
+      Payload payload,
+      StoreOptions options,
+      Deadline deadline,
+      ReplyTo<StoreOutcome> replyTo) {
+    requests.store(key, payload, options, deadline, replyTo);
+  }
+
+  @Override
+  public void load(
+      ChunkKey key,
+      LoadTarget target,
+      StoreProtocol.Urgency urgency,
+      Deadline deadline,
+      ReplyTo<LoadOutcome> replyTo) {
+    requests.load(key, target, urgency, deadline, replyTo);
+  }
+
+  @Override
+  public void keys(
+      StoreProtocol.KeyOperation operation,
+      List<ChunkKey> keys,
+      Deadline deadline,
+      ReplyTo<KeysOutcome> replyTo) {
+    requests.keys(operation, keys, deadline, replyTo);
+  }
+
+  @Override
   public CompletionStage<List<StatOutcome>> stat(List<ChunkKey> keys, Deadline deadline) {
     return stage(reply -> requests.stat(keys, deadline, reply));
   }

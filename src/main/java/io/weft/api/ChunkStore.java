@@ -94,6 +94,34 @@ public interface ChunkStore extends AutoCloseable {
   @Override
   void close();
 
+  // ------------------------------------------------- for servers: answers without a hand-over
+
+  /**
+   * As {@link #store(ChunkKey, Payload, StoreOptions, Deadline)}; the answer comes on a thread that
+   * the store itself works on, as {@link ReplyTo} says.
+   */
+  void store(
+      ChunkKey key,
+      Payload payload,
+      StoreOptions options,
+      Deadline deadline,
+      ReplyTo<StoreOutcome> replyTo);
+
+  /** As {@link #load(ChunkKey, LoadTarget, StoreProtocol.Urgency, Deadline)}, in the same way. */
+  void load(
+      ChunkKey key,
+      LoadTarget target,
+      StoreProtocol.Urgency urgency,
+      Deadline deadline,
+      ReplyTo<LoadOutcome> replyTo);
+
+  /** As {@link #keys(StoreProtocol.KeyOperation, List, Deadline)}, in the same way. */
+  void keys(
+      StoreProtocol.KeyOperation operation,
+      List<ChunkKey> keys,
+      Deadline deadline,
+      ReplyTo<KeysOutcome> replyTo);
+
   // ------------------------------------------------- the short forms, with the default deadline
 
   /** How long the short forms give the store: {@code weft.request-timeout}. */

@@ -92,6 +92,8 @@ public final class Boot implements StoreFactory {
                 pekko.actor.default-dispatcher.fork-join-executor.minimum-runnable = -1
                 pekko.actor.internal-dispatcher.fork-join-executor.minimum-runnable = -1
                 pekko.jvm-exit-on-fatal-error = off
+                pekko.io.tcp.direct-buffer-size = 272KiB
+                pekko.io.tcp.direct-buffer-pool-limit = 64
                 pekko.log-dead-letters = off
                 pekko.log-dead-letters-during-shutdown = off
                 """)

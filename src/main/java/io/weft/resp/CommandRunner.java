@@ -51,6 +51,9 @@ final class CommandRunner {
   private final KeysInUse inUse;
   private final AboutCommands about;
 
+  /** How long the last value was that was loaded. */
+  private long lastLength;
+
   /** The MSET whose values are coming in. */
   private @Nullable ManyStores many;
 
@@ -295,12 +298,13 @@ final class CommandRunner {
 
   private void get(byte[] name) {
     Optional<ChunkKey> key = Connection.key(name);
+    boolean oneByOne = connection.sendsOneByOne();
     ReplyLine.Slot slot = replies.slot();
     if (key.isEmpty()) {
       door.stats.misses.increment();
       slot.ready(nil());
     } else {
-      new Get(key.get(), slot, session.lenient()).begin();
+      new Get(key.get(), slot, session.lenient(), oneByOne).begin();
     }
   }
 
@@ -314,67 +318,77 @@ final class CommandRunner {
                       ReplyLine.Slot slot = replies.slot();
                       Connection.key(name)
                           .ifPresentOrElse(
-                              key -> new Get(key, slot, true).begin(), () -> slot.ready(nil()));
+                              key -> new Get(key, slot, true, false).begin(), () -> slot.ready(nil()));
                     })
             .iterator());
   }
 
   /**
-   * One value on its way out: how long is it, memory for it, its bytes. Memory is taken in the
-   * order of the commands, and the header of the reply is made when all bytes are there and
-   * verified.
+   * One value on its way out: how long is it, memory for it, its bytes. Memory is taken in the order
+   * of the commands, and the header of the reply is made when all bytes are there and verified.
+   *
+   * <p>Where the client waits for this reply alone, the question for the length is spared: a
+   * client's chunks are mostly of one size, so memory is taken for one as long as the last. Where
+   * the value is longer, the store says so without touching the device. Until the store has
+   * answered, nobody behind gets memory: he might hold what this one then waits for.
    */
   private final class Get {
     private final ChunkKey key;
     private final ReplyLine.Slot slot;
     private final boolean noErrors;
     private final Deadline deadline = connection.deadline();
+    private final boolean guesses;
+    private final ValueMemory.Want want;
     private int loads;
 
-    Get(ChunkKey key, ReplyLine.Slot slot, boolean noErrors) {
+    /**
+     * @param guesses whether the length is taken from the last value
+     */
+    Get(ChunkKey key, ReplyLine.Slot slot, boolean noErrors, boolean guesses) {
       this.key = key;
       this.slot = slot;
       this.noErrors = noErrors;
+      this.guesses = guesses;
+      this.want = connection.memory().want(deadline.nanos());
     }
 
     void begin() {
       inUse.begin(List.of(key), false);
-      measure();
+      if (guesses) {
+        take(want, lastLength);
+      } else {
+        connection.await(door.store.stat(List.of(key), deadline), this::measured);
+      }
     }
 
-    private void measure() {
-      ValueMemory.Want want = connection.want(deadline);
-      connection.await(
-          door.store.stat(List.of(key), deadline),
-          outcomes -> {
-            switch (outcomes.getFirst()) {
-              case StatOutcome.Present present -> take(want, present.length());
-              case StatOutcome.Absent _ -> {
-                want.nothing();
-                miss();
-              }
-              case Rejected rejected -> {
-                want.nothing();
-                trouble(Errors.rejected(rejected));
-              }
-              case Failed failed -> {
-                want.nothing();
-                trouble(Errors.failed(failed));
-              }
-            }
-          });
+    private void measured(List<StatOutcome> outcomes) {
+      switch (outcomes.getFirst()) {
+        case StatOutcome.Present present -> take(want, present.length());
+        case StatOutcome.Absent _ -> {
+          want.nothing();
+          miss();
+        }
+        case Rejected rejected -> {
+          want.nothing();
+          trouble(Errors.rejected(rejected));
+        }
+        case Failed failed -> {
+          want.nothing();
+          trouble(Errors.failed(failed));
+        }
+      }
     }
 
-    private void take(ValueMemory.Want want, long length) {
+    private void take(ValueMemory.Want place, long length) {
       if (length > door.valueBytesMax()) {
-        want.nothing();
+        place.nothing();
         trouble(
             Errors.invalid(
                 "the value has %s, more than weft.io.lease-pool lends at once"
                     .formatted(new ByteSize(length))));
         return;
       }
-      want.need(
+      place.need(
           length,
           held -> {
             if (held == null) {
@@ -386,16 +400,26 @@ final class CommandRunner {
     }
 
     private void load(ValueMemory.Held held) {
+      if (guesses) {
+        connection.memory().pause();
+      }
+      loads++;
       LoadTarget target = LoadTarget.into(held.whole());
-      connection.await(
-          door.store.load(key, target, StoreProtocol.Urgency.LOAD, deadline),
-          outcome -> loaded(held, target, outcome),
-          outcome -> release(held, target));
+      connection.<LoadOutcome>ask(
+          replyTo -> door.store.load(key, target, StoreProtocol.Urgency.LOAD, deadline, replyTo),
+          outcome -> {
+            loaded(held, target, outcome);
+            if (guesses) {
+              connection.memory().resume();
+            }
+          },
+          _ -> release(held, target));
     }
 
     private void loaded(ValueMemory.Held held, LoadTarget target, LoadOutcome outcome) {
       if (outcome instanceof LoadOutcome.Loaded(long length)) {
         door.stats.hits.increment();
+        lastLength = length;
         inUse.end(List.of(key), false);
         slot.ready(held, length);
         return;
@@ -405,16 +429,18 @@ final class CommandRunner {
         case LoadOutcome.Loaded _, LoadOutcome.Leased _ ->
             throw new IllegalStateException("no lease was asked for");
         case LoadOutcome.Miss _ -> miss();
-        case LoadOutcome.TooSmall _ -> {
-          // Replaced by a longer one in between.
-          if (++loads < LOADS_OF_A_GET) {
-            measure();
-          } else {
-            trouble(RespWriter.error("TRYAGAIN the value changes too fast"));
-          }
-        }
+        case LoadOutcome.TooSmall(long needed) -> takeMore(needed);
         case Rejected rejected -> trouble(Errors.rejected(rejected));
         case Failed failed -> trouble(Errors.failed(failed));
+      }
+    }
+
+    /** The guess was too short, or the value was replaced by a longer one. */
+    private void takeMore(long needed) {
+      if (loads == LOADS_OF_A_GET) {
+        trouble(RespWriter.error("TRYAGAIN the value changes too fast"));
+      } else {
+        take(connection.memory().wantFirst(deadline.nanos()), needed);
       }
     }
 
@@ -495,8 +521,8 @@ final class CommandRunner {
     inUse.begin(keys, true);
     Payload payload = Payload.of(value.memory().handOver());
     var _ = payload.released().thenRun(value.memory()::permitsBack);
-    connection.await(
-        door.store.store(key, payload, options, connection.deadline()),
+    connection.<StoreOutcome>ask(
+        replyTo -> door.store.store(key, payload, options, connection.deadline(), replyTo),
         outcome -> {
           inUse.end(keys, true);
           then.accept(outcome);
@@ -515,27 +541,24 @@ final class CommandRunner {
   // ---------------------------------------------------------------- keys
 
   private void exists(List<ChunkKey> keys) {
-    boolean lenient = session.lenient();
-    reply(
-        keys,
-        false,
-        keyed(StoreProtocol.KeyOperation.LOOKUP, keys),
-        outcome -> count(outcome, lenient));
+    count(StoreProtocol.KeyOperation.LOOKUP, keys, false);
   }
 
   /** A key that is locked or pinned stays, and is not counted. */
   private void delete(List<ChunkKey> keys) {
-    boolean lenient = session.lenient();
-    reply(
-        keys,
-        true,
-        keyed(StoreProtocol.KeyOperation.DELETE, keys),
-        outcome -> count(outcome, lenient));
+    count(StoreProtocol.KeyOperation.DELETE, keys, true);
   }
 
-  private CompletionStage<KeysOutcome> keyed(
-      StoreProtocol.KeyOperation operation, List<ChunkKey> keys) {
-    return door.store.keys(operation, keys, connection.deadline());
+  private void count(StoreProtocol.KeyOperation operation, List<ChunkKey> keys, boolean write) {
+    boolean lenient = session.lenient();
+    inUse.begin(keys, write);
+    ReplyLine.Slot slot = replies.slot();
+    connection.<KeysOutcome>ask(
+        replyTo -> door.store.keys(operation, keys, connection.deadline(), replyTo),
+        outcome -> {
+          inUse.end(keys, write);
+          slot.ready(count(outcome, lenient));
+        });
   }
 
   private ByteString count(KeysOutcome outcome, boolean lenient) {

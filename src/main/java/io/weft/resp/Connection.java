@@ -1,5 +1,6 @@
 package io.weft.resp;
 
+import io.weft.api.ReplyTo;
 import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
 import io.weft.base.RespSettings;
@@ -338,39 +339,46 @@ final class Connection {
     return Deadline.in(door.store.requestTimeout(), door.ticker);
   }
 
-  ValueMemory.Want want(Deadline deadline) {
-    return memory.want(deadline.nanos());
+  ValueMemory memory() {
+    return memory;
+  }
+
+  /** Whether the client waits for this one reply, as far as is known. */
+  boolean sendsOneByOne() {
+    return replies.isEmpty() && !memory.isWaiting() && input.available() == 0;
+  }
+
+  /** A question to the store, whose answer goes to the given place. */
+  interface Question<T> {
+    void ask(ReplyTo<T> replyTo);
   }
 
   /**
-   * Waits for the store.
+   * Asks the store.
    *
-   * @param inTurn takes the outcome in the connection's turn
+   * @param inTurn takes the answer in the connection's turn
    * @param gone takes it where the connection is gone, on any thread
    */
-  <T> void await(CompletionStage<T> stage, Consumer<T> inTurn, Consumer<T> gone) {
+  <T> void ask(Question<T> question, Consumer<T> inTurn, Consumer<T> gone) {
     underWay++;
-    var _ =
-        stage.whenComplete(
-            (outcome, bug) ->
-                turns.later(
-                    () -> {
-                      underWay--;
-                      if (bug != null) {
-                        throw new IllegalStateException("the store broke its promise", bug);
-                      }
-                      inTurn.accept(outcome);
-                      run();
-                    },
-                    () -> {
-                      if (bug == null) {
-                        gone.accept(outcome);
-                      }
-                    }));
+    question.ask(
+        answer ->
+            turns.later(
+                () -> {
+                  underWay--;
+                  inTurn.accept(answer);
+                  run();
+                },
+                () -> gone.accept(answer)));
   }
 
+  <T> void ask(Question<T> question, Consumer<T> inTurn) {
+    ask(question, inTurn, _ -> {});
+  }
+
+  /** Waits for a stage, which never fails. */
   <T> void await(CompletionStage<T> stage, Consumer<T> inTurn) {
-    await(stage, inTurn, _ -> {});
+    ask(replyTo -> stage.thenAccept(replyTo::reply), inTurn);
   }
 
   /** A key, where the bytes can be one. */

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class ReplyLine {
   /** The most bytes that are handed to the socket at once. */
-  static final int PIECE = 128 << 10;
+  static final int PIECE = 256 << 10;
 
   private static final byte[] END = {'\r', '\n'};
 

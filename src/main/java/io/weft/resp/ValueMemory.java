@@ -98,6 +98,7 @@ final class ValueMemory {
   private @Nullable Grant grant;
 
   private boolean serving;
+  private boolean paused;
   private boolean closed;
 
   /**
@@ -118,8 +119,25 @@ final class ValueMemory {
     return want;
   }
 
+  /** Takes a place before all others, for someone who has found that he needs more. */
+  Want wantFirst(long deadlineNanos) {
+    Want want = new Want(deadlineNanos);
+    wants.addFirst(want);
+    return want;
+  }
+
+  /** Nobody gets anything until {@link #resume()}. */
+  void pause() {
+    paused = true;
+  }
+
+  void resume() {
+    paused = false;
+    serve();
+  }
+
   boolean isWaiting() {
-    return !wants.isEmpty();
+    return paused || !wants.isEmpty();
   }
 
   /** Tries again where the pool was used up, and gives up what waited too long. */
@@ -148,12 +166,12 @@ final class ValueMemory {
   }
 
   private void serve() {
-    if (serving || closed) {
+    if (serving || closed || paused) {
       return;
     }
     serving = true;
     try {
-      while (serveFirst()) {}
+      while (!paused && serveFirst()) {}
     } finally {
       serving = false;
     }
