@@ -23,6 +23,7 @@ import io.weft.base.KeysOutcome;
 import io.weft.base.StatOutcome;
 import io.weft.base.StoreMode;
 import io.weft.base.StoreOutcome;
+import io.weft.base.Ticker;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -286,6 +287,33 @@ class StorageBackendFaultsTest {
       get(store.facade.keys(KeyOperation.PIN, List.of(key("a").toChunkKey())));
       assertTrue(backend.unpin(key("a")));
       assertEquals(1, pins(store, "a"));
+    }
+  }
+
+  /** A store that still looks at its device: it answers later than anybody waits. */
+  @Test
+  void lateAnswersLeaveNoPin() {
+    try (TestStore store = TestStore.start(kit, directory);
+        NvmeofStorageBackend backend = new NvmeofStorageBackend(store.facade, allocator)) {
+      put(backend, "a");
+      store.kill();
+    }
+    FaultyMedium.Faults faults = new FaultyMedium.Faults();
+    FaultyMedium.Gate gate = faults.gate("scan");
+    try (TestStore store = TestStore.starting(kit, directory, Ticker.system(), faults)) {
+      NvmeofStorageBackend backend = new NvmeofStorageBackend(store.facade, allocator);
+      CompletionStage<Integer> cancelled =
+          backend.batchedAsyncContains("r", List.of(key("a")), true);
+      CompletionStage<Integer> waiting = backend.batchedAsyncContains("s", List.of(key("a")), true);
+      backend.cancelRequest("r");
+      assertEquals(0, get(cancelled));
+      assertFalse(waiting.toCompletableFuture().isDone());
+      gate.open();
+      assertEquals(1, get(waiting));
+      soon().until(() -> pins(store, "a") == 1);
+      assertTrue(backend.unpin(key("a")));
+      assertEquals(0, pins(store, "a"));
+      backend.close();
     }
   }
 
