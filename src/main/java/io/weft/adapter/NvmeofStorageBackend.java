@@ -42,16 +42,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * LMCache's storage backend on a {@link ChunkStore}: one chunk a key, in the key's string form.
- * What blocks is answered within the store's {@code request-timeout} and a second; so is every
- * stage.
+ * LMCache's storage backend on a {@link ChunkStore}: one chunk a key, under the key's string form,
+ * which has 2,048 bytes at the most. What blocks is answered within the store's {@code
+ * request-timeout} and a second; so is every stage.
  *
- * <p>Memory follows the design's ninth invariant: the backend's reference on a {@link MemoryObject}
- * goes back when the store says that the kernel is done, not when the request is answered.
+ * <p>Memory that the kernel may still touch is not handed back: the backend's reference on a {@link
+ * MemoryObject} is released when the store says that the kernel is done, not when the request is
+ * answered.
  *
  * <p>Two kinds of threads, daemons that end when they are idle: some for the backend's own steps,
  * and others for what belongs to the host, callbacks and dependents of stages, so that a host that
- * blocks there, in a call of this backend even, holds nothing up.
+ * blocks there, in a call of this backend even, holds up no step of the backend's.
  */
 public final class NvmeofStorageBackend implements StorageBackend {
   private static final Logger LOG = LoggerFactory.getLogger(NvmeofStorageBackend.class);
@@ -217,10 +218,11 @@ public final class NvmeofStorageBackend implements StorageBackend {
       return false;
     }
     List<EngineKey> keys = List.of(key);
+    Deadline deadline = Deadline.in(answerTime());
     boolean counted = pins.unpinned(key);
     if (counted) {
       // No answer is no reason to take the chunk for gone, and its other pins with it.
-      Optional<KeysOutcome.Done> back = within(answerTime(), giveBack(keys));
+      Optional<KeysOutcome.Done> back = within(left(deadline), giveBack(keys));
       if (back.isEmpty() || back.get().keys() == 0) {
         return false;
       }
@@ -230,7 +232,7 @@ public final class NvmeofStorageBackend implements StorageBackend {
       pins.forget(key);
     }
     boolean present =
-        within(answerTime(), ask(KeyOperation.LOOKUP, keys)).stream()
+        within(left(deadline), ask(KeyOperation.LOOKUP, keys)).stream()
             .anyMatch(done -> done.hits().get(0));
     if (!present) {
       pins.forget(key);

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * end within a bound of the backend's; they must not be called on threads that run actors. Stages
  * and callbacks run on threads of the backend, where the host may call any method. Trouble with the
  * device is never an exception: a chunk that cannot be had is a miss, one that cannot be written is
- * not stored. A bug of the caller (lists of different lengths, memory that is not held) throws.
+ * not stored. A bug of the caller (lists of different lengths, memory that is not held, a key that
+ * is too long) throws.
  *
  * <p>Lists of keys are prefixes of a request: their order matters. LMCache's {@code transfer_spec}
  * is for tiers that move data between devices, and has no place here.

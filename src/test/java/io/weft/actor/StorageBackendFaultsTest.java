@@ -46,10 +46,10 @@ import org.junit.jupiter.api.io.TempDir;
 class StorageBackendFaultsTest {
   private static final int LENGTH = 20_000;
 
-  /** Beyond a request-timeout of 400 ms and the backend's grace. */
+  /** Beyond the impatient store's time and the backend's grace. */
   private static final Duration BOUND = Duration.ofSeconds(10);
 
-  private static final String IMPATIENT = "weft.request-timeout = 400ms";
+  private static final String IMPATIENT = "weft.request-timeout = 1500ms";
   private static ActorTestKit kit;
 
   @TempDir private Path directory;
@@ -270,7 +270,7 @@ class StorageBackendFaultsTest {
     }
   }
 
-  /** The index is lost with its pins: what the backend counted is worth nothing any more. */
+  /** A forced delete by another: what the backend counted is worth nothing any more. */
   @Test
   void pinsThatTheStoreLostAreForgotten() {
     try (TestStore store = TestStore.start(kit, directory);

@@ -22,6 +22,7 @@ import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -218,6 +219,29 @@ public abstract class StorageBackendContract {
             });
     stages.forEach(stage -> assertTrue(get(stage)));
     assertEquals(names.size(), loaded.size());
+  }
+
+  @Test
+  void callbacksThatBlockHoldUpNothingElse() {
+    assertTrue(put("a"));
+    CountDownLatch opened = new CountDownLatch(1);
+    List<CompletionStage<Boolean>> stages =
+        submit(
+            names("n", CHUNKS - 1),
+            _ -> {
+              try {
+                assertTrue(opened.await(60, SECONDS));
+              } catch (InterruptedException interrupted) {
+                throw new IllegalStateException(interrupted);
+              }
+            });
+    soon(() -> names("n", CHUNKS - 1).stream().allMatch(this::there));
+    hit("a");
+    assertTrue(backend.pin(key("a")));
+    unpin("a");
+    assertFalse(stages.getFirst().toCompletableFuture().isDone());
+    opened.countDown();
+    stages.forEach(stage -> assertTrue(get(stage)));
   }
 
   @Test
