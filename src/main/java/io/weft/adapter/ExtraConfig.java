@@ -1,7 +1,9 @@
 package io.weft.adapter;
 
 import com.typesafe.config.Config;
+import com.typesafe.config.ConfigException;
 import com.typesafe.config.ConfigFactory;
+import com.typesafe.config.ConfigUtil;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -16,12 +18,17 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The flat {@code nvmeof.*} keys of LMCache's {@code extra_config}, as settings of Weft. Names and
- * meanings are nvme-cli's; times are numbers of seconds. No message repeats a secret.
+ * The flat keys of LMCache's {@code extra_config} that are Weft's: {@code nvmeof.*}, with
+ * nvme-cli's names and meanings and times as numbers of seconds; and {@code weft.*}, which are the
+ * settings of {@code reference.conf} by their own names. No message repeats a secret.
  */
 public final class ExtraConfig {
   private static final String PREFIX = "nvmeof.";
   private static final String MOUNT_PATH = "mount_path";
+  private static final String WEFT = "weft.";
+
+  /** The one block whose keys are the user's: quotas by salt. */
+  private static final String QUOTA = "weft.eviction.quota.";
 
   /** The parts of a path, which are lists of equal length: what {@code traddr} has, all have. */
   private static final Map<String, String> PATH_PARTS =
@@ -41,6 +48,10 @@ public final class ExtraConfig {
           "put the secret into a file and name it in nvmeof.dhchap_secret_file",
           "dhchap_ctrl_secret",
           "put the secret into a file and name it in nvmeof.dhchap_ctrl_secret_file");
+
+  private static final String SECRET =
+      "this is the secret itself: put a DH-HMAC-CHAP secret into a file, a TLS key into the"
+          + " kernel's keyring, and say where it is";
 
   /** What a key is in the block {@code weft}, and the form of its value there. */
   private record Meaning(String path, Function<String, Object> form) {}
@@ -94,13 +105,69 @@ public final class ExtraConfig {
   }
 
   /**
-   * The settings that these keys name, to be laid over {@code ConfigFactory.load()}. Keys without
-   * the prefix {@code nvmeof.} are somebody else's; nulls count as not there.
+   * The settings that these keys name, to be laid over {@code ConfigFactory.load()}. Keys with
+   * neither prefix are somebody else's; nulls count as not there.
    *
    * @param flat strings, numbers and booleans by key
    * @throws IllegalArgumentException for what cannot be taken, with the key and the mend
    */
   public static Config settings(Map<String, ? extends @Nullable Object> flat) {
+    Config fabric = fabric(flat);
+    Config own = own(flat);
+    own.entrySet()
+        .forEach(
+            setting -> {
+              if (fabric.hasPath(setting.getKey())) {
+                throw new IllegalArgumentException(
+                    setting.getKey() + ": the nvmeof.* keys say it too: leave it out");
+              }
+            });
+    return own.withFallback(fabric);
+  }
+
+  /** The keys that are settings by name. */
+  private static Config own(Map<String, ? extends @Nullable Object> flat) {
+    Config reference = ConfigFactory.defaultReference(ExtraConfig.class.getClassLoader());
+    Map<String, Object> settings = new TreeMap<>();
+    flat.forEach(
+        (key, value) -> {
+          if (key.startsWith(WEFT) && value != null) {
+            String text = plain(key, value);
+            if (isSecret(text)) {
+              throw new IllegalArgumentException(key + ": " + SECRET);
+            }
+            settings.put(path(key, reference), text);
+          }
+        });
+    return settings.isEmpty()
+        ? ConfigFactory.empty()
+        : ConfigFactory.parseMap(settings, "LMCache's extra_config");
+  }
+
+  /** The setting's path, quoted where it must be; refuses what is no setting. */
+  private static String path(String key, Config reference) {
+    if (key.startsWith(QUOTA)) {
+      return ConfigUtil.joinPath("weft", "eviction", "quota", key.substring(QUOTA.length()));
+    }
+    String mend = "there is no such setting; reference.conf lists them";
+    try {
+      if (reference.hasPath(key)) {
+        switch (reference.getValue(key).valueType()) {
+          case OBJECT -> mend = "this is a block: name one setting of it, as in " + key + ".…";
+          case LIST -> mend = "this is a list: write the nvmeof.* keys instead";
+          case NUMBER, BOOLEAN, NULL, STRING -> {
+            return key;
+          }
+        }
+      }
+    } catch (ConfigException.BadPath _) {
+      // No setting has such a name.
+    }
+    throw new IllegalArgumentException(key + ": " + mend);
+  }
+
+  /** The keys with nvme-cli's names. */
+  private static Config fabric(Map<String, ? extends @Nullable Object> flat) {
     Map<String, String> ours = new TreeMap<>();
     flat.forEach(
         (key, value) -> {
@@ -150,12 +217,13 @@ public final class ExtraConfig {
 
   /** Wherever a secret stands, it is not passed on and not shown. */
   private static void refuseSecret(String key, String value) {
-    if (value.startsWith("DHHC-1:") || value.startsWith("NVMeTLSkey-1:")) {
-      throw wrong(
-          key,
-          "this is the secret itself: put a DH-HMAC-CHAP secret into a file, a TLS key into the"
-              + " kernel's keyring, and say where it is");
+    if (isSecret(value)) {
+      throw wrong(key, SECRET);
     }
+  }
+
+  private static boolean isSecret(String value) {
+    return value.startsWith("DHHC-1:") || value.startsWith("NVMeTLSkey-1:");
   }
 
   private static Meaning meaning(String key) {

@@ -288,4 +288,70 @@ class ExtraConfigTest {
       }
     }
   }
+
+  // ---------------------------------------------------------------- settings by their own names
+
+  @Test
+  void settingsGoByTheirOwnNames() {
+    Map<String, Object> flat = new HashMap<>();
+    flat.put("weft.directory", "/data/weft");
+    flat.put("weft.capacity", "3GiB");
+    flat.put("weft.reserve", 8192);
+    flat.put("weft.eviction.policy", "s3fifo");
+    flat.put("weft.eviction.quota.team-a", "1GiB");
+    flat.put("weft.eviction.quota.team.b", "2GiB");
+    flat.put("weft.eviction.quota.", "5MiB");
+    flat.put("weft.durability", "full");
+    flat.put("weft.create-directory", false);
+    flat.put("weft.request-timeout", "7s");
+    flat.put("weft.io.threads", 9);
+    StoreSettings settings = read(flat);
+    assertEquals(StoreSettings.Mode.DIRECTORY, settings.mode());
+    assertEquals(Path.of("/data/weft"), settings.directory());
+    assertEquals(3L << 30, settings.capacityBytes());
+    assertEquals(8192, settings.reserveBytes());
+    assertEquals("s3fifo", settings.evictionPolicy());
+    assertEquals(
+        Map.of("team-a", 1L << 30, "team.b", 2L << 30, "", 5L << 20), settings.quotaBytes());
+    assertEquals(io.weft.base.Durability.FULL, settings.durability());
+    assertFalse(settings.createDirectory());
+    assertEquals(Duration.ofSeconds(7), settings.requestTimeout());
+    assertEquals(9, settings.io().threads());
+  }
+
+  @Test
+  void bothKindsGoTogether() {
+    StoreSettings settings = read(with("weft.capacity", "3GiB", "weft.nvmeof.discovery", "true"));
+    assertEquals(3L << 30, settings.capacityBytes());
+    assertTrue(settings.fabric().orElseThrow().discovery());
+    assertEquals(NQN, settings.fabric().orElseThrow().subsystemNqn());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "weft.capactiy, 1GiB, weft.capactiy: there is no such setting",
+    "weft.io.thread, 1, weft.io.thread: there is no such setting",
+    "'weft.', 1, weft.: there is no such setting",
+    "'weft.io..threads', 1, weft.io..threads: there is no such setting",
+    "weft.io, 1, weft.io: this is a block",
+    "weft.eviction.quota, 1, weft.eviction.quota: this is a block",
+    "weft.nvmeof.paths, 10.0.0.1, weft.nvmeof.paths: this is a list: write the nvmeof.* keys",
+    "weft.directory, /mnt/kv, weft.directory: the nvmeof.* keys say it too: leave it out",
+    "weft.mode, nvmeof, weft.mode: the nvmeof.* keys say it too",
+    "weft.nvmeof.subsystem-nqn, nqn.x, weft.nvmeof.subsystem-nqn: the nvmeof.* keys say it too"
+  })
+  void wrongSettings(String key, String value, String message) {
+    String said = refused(with(key, value));
+    assertTrue(said.startsWith(message), said);
+  }
+
+  @Test
+  void aSecretIsNoSetting() {
+    String said = refused(Map.of("weft.nvmeof.tls.key-id", "NVMeTLSkey-1:01:hunter2:"));
+    assertTrue(said.startsWith("weft.nvmeof.tls.key-id: this is the secret itself"), said);
+    assertFalse(said.contains("hunter2"), said);
+    assertEquals(
+        "weft.capacity: write a text, a number, true or false",
+        refused(Map.of("weft.capacity", List.of())));
+  }
 }
