@@ -90,7 +90,7 @@ public final class Boot implements StoreFactory {
                 pekko.coordinated-shutdown.run-by-jvm-shutdown-hook = off
                 pekko.coordinated-shutdown.exit-jvm = off
                 pekko.actor.default-dispatcher.fork-join-executor.minimum-runnable = -1
-                pekko.actor.internal-dispatcher.fork-join-executor.minimum-runnable = -1
+                pekko.actor.internal-dispatcher = weft.dispatcher
                 pekko.jvm-exit-on-fatal-error = off
                 pekko.io.tcp.direct-buffer-size = 272KiB
                 pekko.io.tcp.direct-buffer-pool-limit = 64

@@ -318,14 +318,16 @@ final class CommandRunner {
                       ReplyLine.Slot slot = replies.slot();
                       Connection.key(name)
                           .ifPresentOrElse(
-                              key -> new Get(key, slot, true, false).begin(), () -> slot.ready(nil()));
+                              key -> new Get(key, slot, true, false).begin(),
+                              () -> slot.ready(nil()));
                     })
             .iterator());
   }
 
   /**
-   * One value on its way out: how long is it, memory for it, its bytes. Memory is taken in the order
-   * of the commands, and the header of the reply is made when all bytes are there and verified.
+   * One value on its way out: how long is it, memory for it, its bytes. Memory is taken in the
+   * order of the commands, and the header of the reply is made when all bytes are there and
+   * verified.
    *
    * <p>Where the client waits for this reply alone, the question for the length is spared: a
    * client's chunks are mostly of one size, so memory is taken for one as long as the last. Where

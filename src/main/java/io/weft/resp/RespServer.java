@@ -18,12 +18,14 @@ import javax.net.ssl.SSLEngine;
 import org.apache.pekko.Done;
 import org.apache.pekko.NotUsed;
 import org.apache.pekko.actor.typed.ActorSystem;
+import org.apache.pekko.stream.ActorAttributes;
 import org.apache.pekko.stream.KillSwitches;
 import org.apache.pekko.stream.Materializer;
 import org.apache.pekko.stream.SharedKillSwitch;
 import org.apache.pekko.stream.SystemMaterializer;
 import org.apache.pekko.stream.TLSClosing;
 import org.apache.pekko.stream.javadsl.Flow;
+import org.apache.pekko.stream.javadsl.Keep;
 import org.apache.pekko.stream.javadsl.Sink;
 import org.apache.pekko.stream.javadsl.Source;
 import org.apache.pekko.stream.javadsl.Tcp;
@@ -151,7 +153,13 @@ public final class RespServer {
         Flow.fromGraph(new ConnectionStage(door, listener, peer));
     Flow<ByteString, ByteString, CompletionStage<Done>> watched =
         replies.via(cut.flow()).watchTermination((_, done) -> done);
-    var _ = incoming.handleWith(watched, materializer).whenComplete((_, _) -> closed());
+    // On the threads of the store itself: what one hands to the other need not wake a thread.
+    var _ =
+        watched
+            .joinMat(incoming.flow(), Keep.left())
+            .withAttributes(ActorAttributes.dispatcher("weft.dispatcher"))
+            .run(materializer)
+            .whenComplete((_, _) -> closed());
   }
 
   private void closed() {

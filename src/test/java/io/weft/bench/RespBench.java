@@ -18,12 +18,12 @@ import java.util.concurrent.Future;
 
 /**
  * SET and GET over loopback, the way LMCache's C++ client does it: some connections, one command at
- * a time on each, a chunk in one bulk string. Redis (in memory) and Weft (on the disk) take turns in
- * every round, and between them fio moves the same bytes to and from the disk with O_DIRECT.
+ * a time on each, a chunk in one bulk string. Redis (in memory) and Weft (on the disk) take turns
+ * in every round, and between them fio moves the same bytes to and from the disk with O_DIRECT.
  *
- * <p>Each round begins with two empty stores, stores every chunk once, and loads every chunk once in
- * random order; length, head and tail of each loaded chunk are compared. Printed are medians over
- * the rounds, of rates and of each round's own ratios.
+ * <p>Each round begins with two empty stores, stores every chunk once, and loads every chunk once
+ * in random order; length, head and tail of each loaded chunk are compared. Printed are medians
+ * over the rounds, of rates and of each round's own ratios.
  *
  * <p>Arguments: {@code REDIS_PORT WEFT_PORT DIRECTORY ROUNDS CONNECTIONS BYTES_A_ROUND
  * SIZE[,SIZE...]}.
@@ -61,7 +61,8 @@ public final class RespBench {
     long bytes = Long.parseLong(arguments[5]);
     RespBench bench = new RespBench(Integer.parseInt(arguments[4]), Path.of(arguments[2]));
     System.out.printf(
-        "%d rounds, %d connections, %d MiB a round; MB/s, medians; the limit is fio with O_DIRECT%n",
+        "%d rounds, %d connections, %d MiB a round; MB/s, medians; the limit is fio with"
+            + " O_DIRECT%n",
         rounds, bench.connections, bytes >> 20);
     System.out.printf(
         "%-12s %8s %8s %8s   %9s %9s   %s%n",
@@ -123,7 +124,9 @@ public final class RespBench {
 
   // ---------------------------------------------------------------- the disk alone
 
-  /** What fio moves, in MB/s: blocks of a chunk and its self-describing block, sixteen at a time. */
+  /**
+   * What fio moves, in MB/s: blocks of a chunk and its self-describing block, sixteen at a time.
+   */
   private double disk(boolean write, int size) throws IOException, InterruptedException {
     Process fio =
         new ProcessBuilder(
@@ -253,8 +256,7 @@ public final class RespBench {
       mark(value, size - MARK, chunk);
       String key = "bench:chunk:" + chunk;
       ByteBuffer[] parts = {
-        ascii(
-            "*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n".formatted(key.length(), key, size)),
+        ascii("*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n".formatted(key.length(), key, size)),
         value.duplicate(),
         ascii("\r\n")
       };
