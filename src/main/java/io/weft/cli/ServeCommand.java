@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.typesafe.config.Config;
 import io.weft.api.ChunkStore;
 import io.weft.api.StoreStatus;
+import io.weft.base.ByteSize;
 import io.weft.boot.StoreServer;
 import java.io.PrintWriter;
 import java.net.InetSocketAddress;
@@ -12,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -43,6 +45,7 @@ import picocli.CommandLine.Spec;
     },
     footerHeading = "%nExamples:%n",
     footer = {
+      "  weft serve --dir /var/tmp/chunks --capacity 10GiB",
       "  weft serve --config conf/application.conf",
       "  weft serve --config /etc/weft/weft.conf --json",
       "",
@@ -59,9 +62,26 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--config",
       paramLabel = "FILE",
-      required = true,
       description = "The store's configuration, with its weft block.")
   private @Nullable Path config;
+
+  @Option(
+      names = "--dir",
+      paramLabel = "DIR",
+      description = "A plain directory to keep the store in, made where it is not there.")
+  private @Nullable Path directory;
+
+  @Option(
+      names = "--capacity",
+      paramLabel = "SIZE",
+      description = "The most that the store takes of the device, as in 10GiB.")
+  private @Nullable ByteSize capacity;
+
+  @Option(
+      names = "--port",
+      paramLabel = "PORT",
+      description = "Listen at 127.0.0.1 and this port alone.")
+  private @Nullable Integer port;
 
   @Option(names = "--json", description = "Write each change as one JSON object on a line.")
   private boolean json;
@@ -69,7 +89,10 @@ final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws CommandFailed {
     var command = Objects.requireNonNull(spec).commandLine();
-    Config merged = OpenStore.configuration(command, Map.of(), config, Map.of());
+    if (config == null && directory == null) {
+      throw new ParameterException(command, "name the store: --config FILE, or --dir DIR");
+    }
+    Config merged = OpenStore.configuration(command, options(), config, Map.of());
     // Before there are threads: what they would log meanwhile is announced as intercepted.
     var _ = LoggerFactory.getILoggerFactory();
     StoreServer server;
@@ -103,6 +126,21 @@ final class ServeCommand implements Callable<Integer> {
         case STARTING, UP, DEGRADED, DOWN, DRAINING -> waitForEnd(store);
       }
     }
+  }
+
+  private Map<String, Object> options() {
+    Map<String, Object> options = new LinkedHashMap<>();
+    if (directory != null) {
+      options.put("weft.mode", "directory");
+      options.put("weft.directory", directory.toString());
+    }
+    if (capacity != null) {
+      options.put("weft.capacity", capacity.bytes());
+    }
+    if (port != null) {
+      options.put("weft.resp.listeners", List.of(Map.of("host", "127.0.0.1", "port", port)));
+    }
+    return options;
   }
 
   private static void waitForEnd(ChunkStore store) {
