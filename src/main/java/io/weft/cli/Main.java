@@ -45,6 +45,7 @@ import picocli.CommandLine.TypeConversionException;
       VerifyCommand.class,
       InspectCommand.class,
       ServeCommand.class,
+      L2AdapterCommand.class,
       CommandLine.HelpCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",
