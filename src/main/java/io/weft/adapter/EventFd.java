@@ -82,7 +82,7 @@ final class EventFd implements AutoCloseable {
 
   private void add(Arena arena) {
     MemorySegment errno = arena.allocate(Calls.ERRNO);
-    MemorySegment one = arena.allocate(JAVA_LONG, 1L);
+    MemorySegment one = arena.allocateFrom(JAVA_LONG, 1L);
     while (Calls.write(errno, fd, one) < 0) {
       switch (Calls.error(errno)) {
         case EINTR -> {}
@@ -116,7 +116,12 @@ final class EventFd implements AutoCloseable {
         if (ready < 0 && Calls.error(errno) != EINTR) {
           throw new IllegalStateException("poll of eventfd " + fd + ": " + errno(errno));
         }
-        if (ready > 0 && !closed && take(arena, errno)) {
+        if (ready > 0 && take(arena, errno)) {
+          if (closed) {
+            // It was the closing's signal, which is for all who wait here.
+            add(arena);
+            return false;
+          }
           return true;
         }
         if (left <= 0) {
