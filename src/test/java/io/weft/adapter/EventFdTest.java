@@ -61,7 +61,8 @@ class EventFdTest {
   @Test
   void aSignalWakesWhoWaits() {
     try (EventFd event = EventFd.open()) {
-      CompletableFuture<Boolean> woken = CompletableFuture.supplyAsync(() -> event.await(LONG));
+      CompletableFuture<Boolean> woken = new CompletableFuture<>();
+      Thread.ofPlatform().daemon().start(() -> woken.complete(event.await(LONG)));
       event.signal();
       assertTrue(woken.orTimeout(20, SECONDS).join());
     }

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -34,6 +35,10 @@ final class SimulatedControllers implements AutoCloseable {
   private final AtomicLong wrong = new AtomicLong();
   private final AtomicLong loaded = new AtomicLong();
   private volatile int mostInFlight;
+
+  /** One delete for each prefetch that is over: chunks live long enough to be found. */
+  private final Semaphore deletes = new Semaphore(0);
+
   private final AtomicBoolean done = new AtomicBoolean();
 
   /** One request for a prefix, through its two phases. */
@@ -155,16 +160,18 @@ final class SimulatedControllers implements AutoCloseable {
   /** So many prefetches, with stores and deletes beside them; returns when all are over. */
   void run(int prefetches, long seed) {
     done.set(false);
-    CompletableFuture<Void> stores = CompletableFuture.runAsync(() -> storeUntilDone(seed));
-    CompletableFuture<Void> deletes = CompletableFuture.runAsync(() -> deleteUntilDone(seed));
+    CompletableFuture<Void> stores = onAThread(() -> storeUntilDone(seed));
+    CompletableFuture<Void> deletes = onAThread(() -> deleteUntilDone(seed));
     try {
-      CompletableFuture.runAsync(() -> prefetch(prefetches, seed))
-          .orTimeout(120, TimeUnit.SECONDS)
-          .join();
+      onAThread(() -> prefetch(prefetches, seed)).orTimeout(120, TimeUnit.SECONDS).join();
     } finally {
       done.set(true);
       CompletableFuture.allOf(stores, deletes).orTimeout(60, TimeUnit.SECONDS).join();
     }
+  }
+
+  private static CompletableFuture<Void> onAThread(Runnable what) {
+    return CompletableFuture.runAsync(what, run -> Thread.ofPlatform().daemon().start(run));
   }
 
   private void prefetch(int prefetches, long seed) {
@@ -179,7 +186,9 @@ final class SimulatedControllers implements AutoCloseable {
       }
       mostInFlight = Math.max(mostInFlight, inFlight.size());
       NativePoll.readable(1000, fds).forEach(NativePoll::take);
+      int before = inFlight.size();
       inFlight.removeIf(Prefetch::goOn);
+      deletes.release(before - inFlight.size());
     }
   }
 
@@ -210,6 +219,13 @@ final class SimulatedControllers implements AutoCloseable {
     Random random = new Random(seed + 2);
     List<ObjectKey> keys = allKeys();
     while (!done.get()) {
+      try {
+        if (!deletes.tryAcquire(20, TimeUnit.MILLISECONDS)) {
+          continue;
+        }
+      } catch (InterruptedException interrupted) {
+        throw new AssertionError(interrupted);
+      }
       int from = random.nextInt(keys.size() - 4);
       for (L2Adapter adapter : adapters) {
         L2DeleteResult result = adapter.delete(keys.subList(from, from + 4));
