@@ -9,10 +9,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -37,8 +38,9 @@ public abstract class L2AdapterBase implements L2Adapter {
   private final Map<Long, BitSet> loads = new ConcurrentHashMap<>();
   private final CopyOnWriteArrayList<L2Listener> listeners = new CopyOnWriteArrayList<>();
 
-  private final ReentrantLock idle = new ReentrantLock();
-  private final Condition becameIdle = idle.newCondition();
+  /** Who waits until no task is pending. */
+  private final CopyOnWriteArrayList<CompletableFuture<Boolean>> untilIdle =
+      new CopyOnWriteArrayList<>();
 
   /** Guards the account. */
   private final ReentrantLock account = new ReentrantLock();
@@ -102,13 +104,8 @@ public abstract class L2AdapterBase implements L2Adapter {
     results.put(task, result);
     pending.remove(task);
     event(kind).signal();
-    idle.lock();
-    try {
-      if (pending.isEmpty()) {
-        becameIdle.signalAll();
-      }
-    } finally {
-      idle.unlock();
+    if (pending.isEmpty()) {
+      untilIdle.forEach(waiting -> waiting.complete(true));
     }
   }
 
@@ -120,25 +117,18 @@ public abstract class L2AdapterBase implements L2Adapter {
   /**
    * Waits until every task has its result.
    *
-   * @return false at the time-out, and where the thread is interrupted, which it stays
+   * @return false at the time-out
    */
   protected final boolean awaitIdle(Duration timeout) {
-    long nanos = timeout.toNanos();
-    idle.lock();
-    try {
-      while (!pending.isEmpty()) {
-        if (nanos <= 0) {
-          return false;
-        }
-        nanos = becameIdle.awaitNanos(nanos);
-      }
-      return true;
-    } catch (InterruptedException interrupted) {
-      Thread.currentThread().interrupt();
-      return false;
-    } finally {
-      idle.unlock();
+    CompletableFuture<Boolean> idle = new CompletableFuture<>();
+    untilIdle.add(idle);
+    if (pending.isEmpty()) {
+      idle.complete(true);
     }
+    boolean isIdle =
+        idle.completeOnTimeout(false, timeout.toMillis(), TimeUnit.MILLISECONDS).join();
+    untilIdle.removeIf(CompletableFuture::isDone);
+    return isIdle;
   }
 
   protected static void requireSameLength(List<?> keys, List<?> buffers) {

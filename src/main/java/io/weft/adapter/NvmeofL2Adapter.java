@@ -21,9 +21,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.LongAdder;
@@ -221,19 +219,13 @@ public final class NvmeofL2Adapter extends L2AdapterBase {
   }
 
   /** What is asked of the store by threads that may wait; empty where it does not answer. */
-  private static <T> Optional<T> await(CompletionStage<T> stage, Duration bound) {
-    try {
-      // A little more: the store answers by its deadline, or shortly after.
-      return Optional.of(
-          stage.toCompletableFuture().get(bound.toMillis() + 1000, TimeUnit.MILLISECONDS));
-    } catch (TimeoutException late) {
-      return Optional.empty();
-    } catch (InterruptedException interrupted) {
-      Thread.currentThread().interrupt();
-      return Optional.empty();
-    } catch (ExecutionException bug) {
-      throw new IllegalStateException(bug);
-    }
+  static <T> Optional<T> await(CompletionStage<T> stage, Duration bound) {
+    // A little more: the store answers by its deadline, or shortly after.
+    return stage
+        .thenApply(Optional::of)
+        .toCompletableFuture()
+        .completeOnTimeout(Optional.empty(), bound.toMillis() + 1000, TimeUnit.MILLISECONDS)
+        .join();
   }
 
   // ---------------------------------------------------------------- for the actor

@@ -15,12 +15,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
+import java.util.Optional;
 import java.util.stream.Collectors;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Type {@code nvmeof}: a store of its own, configured with the {@code nvmeof.*} keys of {@link
@@ -139,30 +135,15 @@ public final class NvmeofL2AdapterFactory implements L2AdapterFactory {
       store.close();
       throw failure;
     }
-    StoreStatus status = await(store.ready(), startTimeout);
-    if (status != null) {
-      if (status.state() == StoreStatus.State.FAILED) {
-        adapter.close();
-        throw new IllegalStateException("the store did not start: " + status.detail());
-      }
-      if (status.serving()) {
-        var _ = await(adapter.counted(), startTimeout);
-      }
+    Optional<StoreStatus> status = NvmeofL2Adapter.await(store.ready(), startTimeout);
+    if (status.isPresent() && status.get().state() == StoreStatus.State.FAILED) {
+      adapter.close();
+      throw new IllegalStateException("the store did not start: " + status.get().detail());
+    }
+    if (status.isPresent() && status.get().serving()) {
+      var _ = NvmeofL2Adapter.await(adapter.counted().thenApply(_ -> true), startTimeout);
     }
     return adapter;
-  }
-
-  private static <T> @Nullable T await(CompletionStage<T> stage, Duration timeout) {
-    try {
-      return stage.toCompletableFuture().get(timeout.toMillis(), TimeUnit.MILLISECONDS);
-    } catch (TimeoutException late) {
-      return null;
-    } catch (InterruptedException interrupted) {
-      Thread.currentThread().interrupt();
-      return null;
-    } catch (ExecutionException bug) {
-      throw new IllegalStateException(bug);
-    }
   }
 
   /** The store's whole configuration. */

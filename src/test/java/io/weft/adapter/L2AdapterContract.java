@@ -181,13 +181,15 @@ abstract class L2AdapterContract {
   void theFirstStoreOfAKeyWinsAndASecondWritesNothing() {
     List<ObjectKey> keys = Chain.keys(0, 3);
     long bytes = keys.subList(0, 2).stream().mapToLong(Chain::length).sum();
+    Heard heard = new Heard();
+    adapter.addListener(heard);
     assertEquals(new L2StoreResult(true, bytes), store(keys.subList(0, 2)));
-    AdapterUsage before = counted();
+    AdapterUsage before = counted(heard, 2);
     List<MemorySegment> others =
         keys.stream().map(key -> Chain.memory(Chain.length(key)).fill((byte) 7)).toList();
     assertEquals(
         new L2StoreResult(true, 0), store(adapter, keys.subList(0, 2), others.subList(0, 2)));
-    assertEquals(before, counted(), "counted once");
+    assertEquals(before, counted(heard, 2), "counted once");
     assertEquals(
         new L2StoreResult(true, Chain.length(keys.get(2))),
         store(adapter, keys, others),
@@ -198,9 +200,14 @@ abstract class L2AdapterContract {
     Chain.assertRight(keys.get(1), room.get(1));
   }
 
-  /** What a controller sees once everything that happened has been counted. */
-  private AdapterUsage counted() {
-    soon().until(() -> adapter.usage().totalBytes() > 0);
+  /** The usage once so many chunks have been told and counted. */
+  private AdapterUsage counted(Heard heard, int chunks) {
+    soon()
+        .until(
+            () ->
+                heard.sizes.size() == chunks
+                    && adapter.usage().totalBytes()
+                        == heard.sizes.values().stream().mapToLong(Long::longValue).sum());
     return adapter.usage();
   }
 

@@ -160,6 +160,9 @@ final class SimulatedControllers implements AutoCloseable {
   /** So many prefetches, with stores and deletes beside them; returns when all are over. */
   void run(int prefetches, long seed) {
     done.set(false);
+    for (L2Adapter adapter : adapters) {
+      L2AdapterContract.store(adapter, allKeys(), Chain.bytes(allKeys()));
+    }
     CompletableFuture<Void> stores = onAThread(() -> storeUntilDone(seed));
     CompletableFuture<Void> deletes = onAThread(() -> deleteUntilDone(seed));
     try {
