@@ -175,5 +175,5 @@ weft_exec() {
   read -r -d '' -a options <<<"${JAVA_OPTS:-} ${WEFT_JAVA_OPTS:-}" || true
   exec "$WEFT_JDK/bin/java" "@$WEFT_HOME/conf/jvm.options" \
     "-Dlogback.configurationFile=$WEFT_HOME/conf/logback.xml" "-Dweft.home=$WEFT_HOME" \
-    ${options[@]+"${options[@]}"} -cp "$WEFT_JAR" io.weft.cli.Main "$@"
+    ${options[@]+"${options[@]}"} -cp "$WEFT_JAR${WEFT_CLASSPATH:+:$WEFT_CLASSPATH}" io.weft.cli.Main "$@"
 }

@@ -29,6 +29,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.function.Consumer;
 import org.apache.pekko.NotUsed;
 import org.apache.pekko.actor.typed.ActorRef;
+import org.apache.pekko.actor.typed.ActorSystem;
 import org.apache.pekko.stream.BoundedSourceQueue;
 import org.apache.pekko.stream.QueueOfferResult;
 import org.apache.pekko.stream.javadsl.Flow;
@@ -38,6 +39,7 @@ import org.jspecify.annotations.Nullable;
 /** The facade of one store: calls become requests, answers complete stages. */
 final class StoreFacade implements ChunkStore {
   private final Shared shared;
+  private final ActorSystem<?> system;
   private final ActorRef<StoreProtocol.Command> supervisor;
   private final Executor callbacks;
   private final Requests requests;
@@ -48,10 +50,12 @@ final class StoreFacade implements ChunkStore {
    */
   StoreFacade(
       Shared shared,
+      ActorSystem<?> system,
       ActorRef<StoreProtocol.Command> supervisor,
       Executor callbacks,
       Requests requests) {
     this.shared = shared;
+    this.system = system;
     this.supervisor = supervisor;
     this.callbacks = callbacks;
     this.requests = requests;
@@ -259,6 +263,11 @@ final class StoreFacade implements ChunkStore {
   @Override
   public ActorRef<StoreProtocol.Command> actor() {
     return supervisor;
+  }
+
+  @Override
+  public ActorSystem<?> system() {
+    return system;
   }
 
   @Override

@@ -231,6 +231,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     this.facade =
         new StoreFacade(
             shared,
+            context.getSystem(),
             self.unsafeUpcast(),
             callbacks,
             new Requests(shared, true, request -> self.tell(new Held(request))));

@@ -208,6 +208,14 @@ public final class ExtraConfig {
     return keys;
   }
 
+  /** The keys that are accepted, without the prefix, and the setting that each stands for. */
+  static Map<String, String> accepted() {
+    Map<String, String> accepted = new TreeMap<>();
+    MEANINGS.forEach((key, meaning) -> accepted.put(key, meaning.path()));
+    PATH_PARTS.keySet().forEach(key -> accepted.put(key, "weft.nvmeof.paths"));
+    return accepted;
+  }
+
   private static String plain(String key, Object value) {
     if (value instanceof String || value instanceof Number || value instanceof Boolean) {
       return value.toString().strip();

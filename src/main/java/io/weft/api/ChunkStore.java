@@ -81,6 +81,9 @@ public interface ChunkStore extends AutoCloseable {
   /** The store's actor, for hosts that speak {@link StoreProtocol}. */
   ActorRef<StoreProtocol.Command> actor();
 
+  /** What the store's actors run in, for who puts actors of his own beside them. */
+  ActorSystem<?> system();
+
   /** A buffer of the store's pool to fill and hand over; null while the pool is used up. */
   @Nullable BufferLease lease(long length);
 

@@ -46,6 +46,7 @@ import picocli.CommandLine.TypeConversionException;
       InspectCommand.class,
       ServeCommand.class,
       HashPasswordCommand.class,
+      L2AdapterCommand.class,
       CommandLine.HelpCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",

@@ -26,7 +26,7 @@ public final class ChunkFormat {
   public static final int VERSION = 1;
 
   /** The length of the self-describing block, and what payloads are padded to. */
-  public static final int BLOCK_BYTES = 4096;
+  public static final int BLOCK_BYTES = Chunks.BLOCK_BYTES;
 
   static final ValueLayout.OfShort U16 =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -53,7 +53,7 @@ public final class ChunkFormat {
 
   /** How long the file of a chunk with this payload is: the block and the padded payload. */
   public static long fileBytes(long payloadLength) {
-    return BLOCK_BYTES + roundUp(payloadLength);
+    return Chunks.physicalBytes(payloadLength);
   }
 
   static long roundUp(long length) {

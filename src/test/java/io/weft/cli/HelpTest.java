@@ -42,6 +42,7 @@ class HelpTest {
             "verify",
             "inspect",
             "serve",
+            "l2-adapter",
             "help"),
         commands());
   }
