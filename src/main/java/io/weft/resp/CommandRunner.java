@@ -156,18 +156,24 @@ final class CommandRunner {
   boolean run(RespDecoder.Step.Request request, List<Connection.Value> values) {
     List<byte[]> arguments = request.arguments();
     Commands command = Commands.of(arguments.getFirst());
+    if (Commands.isHttp(arguments.getFirst())) {
+      var done = answered(values, error(Errors.HTTP));
+      connection.closeAfterReplies();
+      return done;
+    }
     if (command == null) {
       session.notPlain();
-      return answered(values, session.known() ? Errors.unknownCommand(arguments) : Errors.NOAUTH);
+      return answered(
+          values, error(session.known() ? Errors.unknownCommand(arguments) : Errors.NOAUTH));
     }
     if (!session.known() && !command.flags.contains("no_auth")) {
-      return answered(values, Errors.NOAUTH);
+      return answered(values, error(Errors.NOAUTH));
     }
     boolean plain = isPlain(command, arguments.size());
     if (!command.takes(arguments.size())
         || (command == Commands.MSET && arguments.size() % 2 == 0)) {
       session.notPlain();
-      return answered(values, Errors.arity(command));
+      return answered(values, error(Errors.arity(command)));
     }
     if (request.tooLong()) {
       return answered(
@@ -231,6 +237,7 @@ final class CommandRunner {
     };
   }
 
+  /** Ends a command that is not carried out. */
   private boolean answered(List<Connection.Value> values, ByteString reply) {
     door.stats.commands.increment();
     Connection.giveBack(values);
@@ -275,10 +282,16 @@ final class CommandRunner {
     return error;
   }
 
-  /** One reply, when the store has answered. */
+  /** One reply, when the store has answered what was asked about all keys. */
   private <T> void reply(CompletionStage<T> stage, Function<T, ByteString> text) {
+    inUse.beginOnAll();
     ReplyLine.Slot slot = replies.slot();
-    connection.await(stage, outcome -> slot.ready(text.apply(outcome)));
+    connection.await(
+        stage,
+        outcome -> {
+          inUse.endOnAll();
+          slot.ready(text.apply(outcome));
+        });
   }
 
   /** The same, for a command on keys. */
@@ -764,6 +777,7 @@ final class CommandRunner {
   }
 
   private void listKeys(Glob glob) {
+    inUse.beginOnAll();
     new Listing(glob, replies.slot()).page(KeysPage.START);
   }
 
@@ -786,10 +800,15 @@ final class CommandRunner {
           outcome -> {
             switch (outcome) {
               case KeysPage page -> take(page);
-              case Rejected rejected -> slot.ready(error(Errors.rejected(rejected)));
-              case Failed failed -> slot.ready(error(Errors.failed(failed)));
+              case Rejected rejected -> end(error(Errors.rejected(rejected)));
+              case Failed failed -> end(error(Errors.failed(failed)));
             }
           });
+    }
+
+    private void end(ByteString reply) {
+      inUse.endOnAll();
+      slot.ready(reply);
     }
 
     private void take(KeysPage page) {
@@ -798,11 +817,11 @@ final class CommandRunner {
         bytes += name.length;
       }
       if (bytes > NAMES_BYTES_MAX) {
-        slot.ready(error(Errors.invalid("too many keys for one reply: use SCAN")));
+        end(error(Errors.invalid("too many keys for one reply: use SCAN")));
       } else if (page.last()) {
         RespWriter writer = new RespWriter(session.resp3).array(names.size());
         names.forEach(writer::bulk);
-        slot.ready(writer.done());
+        end(writer.done());
       } else {
         page(page.nextCursor());
       }

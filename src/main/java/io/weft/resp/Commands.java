@@ -100,6 +100,14 @@ enum Commands {
     return verb.length > LONGEST ? null : BY_NAME.get(upper(verb));
   }
 
+  /**
+   * A browser that some page has sent here: what stands in the body of its request must not be
+   * taken for commands.
+   */
+  static boolean isHttp(byte[] verb) {
+    return verb.length <= LONGEST && List.of("POST", "HOST:").contains(upper(verb));
+  }
+
   static String upper(byte[] word) {
     return new String(word, StandardCharsets.ISO_8859_1).toUpperCase(Locale.ROOT);
   }

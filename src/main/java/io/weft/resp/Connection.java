@@ -54,7 +54,10 @@ final class Connection {
 
   private boolean waitsForMemory;
   private ValueMemory.@Nullable Held filling;
-  private long fillingBefore;
+
+  /** When the command that holds memory for a value must be there. */
+  private long wholeBefore;
+
   private @Nullable ByteString throwingAway;
 
   /** A command that waits for those before it. */
@@ -146,8 +149,8 @@ final class Connection {
   @Nullable String tick(boolean blocked) {
     memory.tick();
     long now = door.ticker.nanoTime();
-    if (filling != null && now - fillingBefore >= 0) {
-      return "a value was not sent to its end in time";
+    if (holdsHalfACommand() && now - wholeBefore >= 0) {
+      return "a command with a value was not sent to its end in time";
     }
     if (!blocked || replies.isEmpty()) {
       writableSince = now;
@@ -156,6 +159,12 @@ final class Connection {
     }
     run();
     return null;
+  }
+
+  /** Whether memory is held for a command whose end the client has not sent. */
+  private boolean holdsHalfACommand() {
+    return filling != null
+        || (waiting == null && !values.isEmpty() && values.getFirst() instanceof Value.There);
   }
 
   /** The connection is gone: whatever memory it holds goes back now, or when the store is done. */
@@ -217,7 +226,8 @@ final class Connection {
     if (header != null) {
       return !waitsForMemory && place(header);
     }
-    if (closing || replies.size() >= door.settings.pipeline()) {
+    // What is not settled yet (who the client is) decides how the next command is read.
+    if (closing || inUse.isAlone() || replies.size() >= door.settings.pipeline()) {
       return false;
     }
     return switch (decoder.next(input)) {
@@ -283,7 +293,7 @@ final class Connection {
   private void fill(RespDecoder.Step.Value header, ValueMemory.Held held) {
     undecided = null;
     filling = held;
-    fillingBefore =
+    wholeBefore =
         door.ticker.nanoTime()
             + door.settings.valueTimeout().toNanos()
             + (header.length() >> 20) * NANOS_A_SECOND;

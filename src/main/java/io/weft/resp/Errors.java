@@ -24,6 +24,7 @@ final class Errors {
   static final ByteString DB_INDEX = RespWriter.error("ERR DB index is out of range");
   static final ByteString INVALID_CURSOR = RespWriter.error("ERR invalid cursor");
   static final ByteString MAX_CLIENTS = RespWriter.error("ERR max number of clients reached");
+  static final ByteString HTTP = RespWriter.error("ERR this is no HTTP server");
   static final ByteString ARGUMENT_TOO_LONG =
       RespWriter.error("ERR an argument is longer than this server takes");
 

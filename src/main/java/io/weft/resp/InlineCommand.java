@@ -37,6 +37,19 @@ final class InlineCommand {
     }
   }
 
+  /**
+   * The array that the words stand for, as a program sends it, so that what holds for the one holds
+   * for the other; nothing where there are no words.
+   */
+  static byte[] array(List<byte[]> words) {
+    if (words.isEmpty()) {
+      return new byte[0];
+    }
+    RespWriter array = new RespWriter(false).array(words.size());
+    words.forEach(array::bulk);
+    return array.done().toArrayUnsafe();
+  }
+
   /** Reads what is between quotes; says where it goes on, or -1. */
   private static int quoted(byte[] line, int open, ByteArrayOutputStream word) {
     byte quote = line[open];

@@ -18,11 +18,12 @@ final class KeysInUse {
 
   private int commands;
   private int writes;
+  private int readsOfAll;
   private boolean alone;
 
   /** Whether a command on these keys may begin. */
   boolean mayBegin(List<ChunkKey> keys, boolean write) {
-    if (alone) {
+    if (alone || (write && readsOfAll > 0)) {
       return false;
     }
     for (ChunkKey key : keys) {
@@ -53,6 +54,22 @@ final class KeysInUse {
     for (ChunkKey key : keys) {
       uses.computeIfPresent(key, (_, use) -> write || use == 1 ? null : use - 1);
     }
+  }
+
+  /** A command that reads all there is. */
+  void beginOnAll() {
+    commands++;
+    readsOfAll++;
+  }
+
+  void endOnAll() {
+    commands--;
+    readsOfAll--;
+  }
+
+  /** Whether a command runs that nothing may run beside. */
+  boolean isAlone() {
+    return alone;
   }
 
   /** A command that nothing may run beside. */

@@ -179,7 +179,8 @@ final class RespDecoder {
       if (words == null) {
         return broken("unbalanced quotes in request");
       }
-      return words.isEmpty() ? null : new Step.Request(words, false);
+      input.addFirst(InlineCommand.array(words));
+      return null;
     }
     long number = number(line);
     if (number == Long.MIN_VALUE || number > ARGUMENTS_MAX) {

@@ -22,6 +22,14 @@ final class RespInput {
     }
   }
 
+  /** Puts bytes before what is there. */
+  void addFirst(byte[] bytes) {
+    if (bytes.length > 0) {
+      buffers.addFirst(ByteBuffer.wrap(bytes));
+      available += bytes.length;
+    }
+  }
+
   long available() {
     return available;
   }

@@ -184,6 +184,11 @@ public final class RespServer {
     return door.connections.get();
   }
 
+  /** Memory for values that connections hold now, in bytes of whole buffers. */
+  public long valueBytesHeld() {
+    return door.permits.held();
+  }
+
   /**
    * Takes no connections and no commands any more; what was read is answered, for {@code
    * weft.resp.drain-timeout} at the most; then the connections are closed.

@@ -5,6 +5,7 @@ import io.weft.base.BufferLease;
 import io.weft.base.Ticker;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
@@ -143,7 +144,8 @@ final class ValueMemory {
   /** Tries again where the pool was used up, and gives up what waited too long. */
   void tick() {
     long now = ticker.nanoTime();
-    for (Want want : wants) {
+    // A copy: who is told may take another place.
+    for (Want want : List.copyOf(wants)) {
       Consumer<@Nullable Held> then = want.then;
       if (!want.over && then != null && now - want.deadlineNanos >= 0) {
         want.over = true;
