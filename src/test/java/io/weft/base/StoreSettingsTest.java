@@ -53,8 +53,7 @@ class StoreSettingsTest {
   private static Map<String, ConfigValue> keys() {
     Map<String, ConfigValue> keys = new TreeMap<>();
     collect("weft", REFERENCE.getObject("weft"), keys);
-    keys.keySet()
-        .removeIf(key -> key.contains(".dispatcher.") || key.startsWith("weft.resp."));
+    keys.keySet().removeIf(key -> key.contains(".dispatcher.") || key.startsWith("weft.resp."));
     return keys;
   }
 

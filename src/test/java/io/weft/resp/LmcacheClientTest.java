@@ -170,7 +170,9 @@ class LmcacheClientTest {
         client.set("held" + i, value("held" + i, 1 << 20));
         held.add(ChunkKey.of("held" + i));
         StoreProtocol.KeyOperation how =
-            i % 2 == 0 ? StoreProtocol.KeyOperation.LOOKUP_AND_LOCK : StoreProtocol.KeyOperation.PIN;
+            i % 2 == 0
+                ? StoreProtocol.KeyOperation.LOOKUP_AND_LOCK
+                : StoreProtocol.KeyOperation.PIN;
         assertEquals(
             1,
             ((KeysOutcome.Done)
@@ -210,7 +212,14 @@ class LmcacheClientTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "DEL a b", "EXISTS a b", "SET k v EX 10", "MGET a", "PING", "SELECT 0", "HELLO 2", "FOO",
+        "DEL a b",
+        "EXISTS a b",
+        "SET k v EX 10",
+        "MGET a",
+        "PING",
+        "SELECT 0",
+        "HELLO 2",
+        "FOO",
         "GET"
       })
   void anyOtherCommandDoes(String other) throws Exception {
