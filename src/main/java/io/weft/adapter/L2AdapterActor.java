@@ -157,7 +157,7 @@ final class L2AdapterActor extends AbstractBehavior<L2AdapterActor.Command> {
       case AskReady _ ->
           getContext().pipeToSelf(adapter.store().ready(), (status, _) -> new Ready(status));
       case Ready ready -> ready(ready.status());
-      case Holds holds -> adapter.holds(holds.usage());
+      case Holds holds -> holds(holds.usage());
       case Stop asked -> stop(asked);
       case StopOverdue _ -> overdue();
     }
@@ -411,6 +411,21 @@ final class L2AdapterActor extends AbstractBehavior<L2AdapterActor.Command> {
     if (status != null && status.serving()) {
       adapter.store().actor().tell(new StoreProtocol.GetUsage(usage));
     } else {
+      timers.startSingleTimer(new AskReady(), RETRY_MAX);
+    }
+  }
+
+  /**
+   * A salt's bytes include writes under way, which would be counted again when they are stored. So
+   * a count is taken when nothing is being written; the first one at once, until there is a better.
+   */
+  private void holds(Usage now) {
+    long ofSalts = now.bySalt().values().stream().mapToLong(Long::longValue).sum();
+    boolean quiet = ofSalts == now.chunkBytes();
+    if (quiet || !adapter.isCounted()) {
+      adapter.holds(now);
+    }
+    if (!quiet) {
       timers.startSingleTimer(new AskReady(), RETRY_MAX);
     }
   }

@@ -290,6 +290,10 @@ public final class NvmeofL2Adapter extends L2AdapterBase {
     counted.complete(null);
   }
 
+  boolean isCounted() {
+    return counted.isDone();
+  }
+
   void stored(ObjectKey key, long size) {
     notifyStored(List.of(key), new long[] {size});
   }

@@ -76,6 +76,7 @@ class L2BuffersTest {
       long begun = System.nanoTime();
       adapter.close();
       assertTrue(System.nanoTime() - begun < Duration.ofSeconds(5).toNanos());
+      soon().until(() -> store.status().operationsInFlight() == 0);
       assertNull(adapter.queryLoad(task), "its buffer is in use");
       gate.open();
       BitSet[] loaded = new BitSet[1];
