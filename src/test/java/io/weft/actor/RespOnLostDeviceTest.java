@@ -25,8 +25,18 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class RespOnLostDeviceTest {
   private static final String[] OPERATIONS = {
-    "store", "begin store", "write", "publish", "load", "begin load", "read", "delete", "probe",
-    "space", "open", "scan"
+    "store",
+    "begin store",
+    "write",
+    "publish",
+    "load",
+    "begin load",
+    "read",
+    "delete",
+    "probe",
+    "space",
+    "open",
+    "scan"
   };
 
   @TempDir Path directory;
@@ -59,13 +69,17 @@ class RespOnLostDeviceTest {
     TestStore store = TestStore.start(kit, directory, overrides);
     var config =
         TestStore.config(
-            directory, "weft.resp.listeners = [ { host = 127.0.0.1, port = 0 } ]",
+            directory,
+            "weft.resp.listeners = [ { host = 127.0.0.1, port = 0 } ]",
             String.join("\n", overrides));
     return new World(
         store,
         TestStore.get(
             RespServer.start(
-                kit.system(), store.facade, StoreSettings.from(config), RespSettings.from(config))));
+                kit.system(),
+                store.facade,
+                StoreSettings.from(config),
+                RespSettings.from(config))));
   }
 
   @Test
@@ -99,21 +113,23 @@ class RespOnLostDeviceTest {
       TestStore.soon()
           .until(() -> world.store.status().state(), state -> state == StoreStatus.State.UP);
       client.set("k", TestStore.bytes("k'", 100_000));
-      assertArrayEquals(
-          TestStore.bytes("k'", 100_000), client.get("k", 100_000).orElseThrow());
+      assertArrayEquals(TestStore.bytes("k'", 100_000), client.get("k", 100_000).orElseThrow());
       assertEquals("+OK", redis.set("l", new byte[10]));
       assertEquals(11, world.resp.stats().storesDropped());
       world.assertNothingHeld();
     }
   }
 
-  /** The kernel does not return: each is answered at its deadline, memory goes back when it does. */
+  /**
+   * The kernel does not return: each is answered at its deadline, memory goes back when it does.
+   */
   @Test
   void aStuckDeviceIsAMissAndADroppedStoreAtTheDeadline() throws Exception {
     try (World world = start("weft.request-timeout = 500ms");
         LmcacheClient client = new LmcacheClient(world.address())) {
       client.set("k", TestStore.bytes("k", 100_000));
-      var gate = world.store.faults.gateOn(Set.of("k", "l"), "store", "begin store", "load", "begin load");
+      var gate =
+          world.store.faults.gateOn(Set.of("k", "l"), "store", "begin store", "load", "begin load");
       assertTrue(client.get("k", 100_000).isEmpty());
       client.set("l", TestStore.bytes("l", 100_000));
       assertEquals(1, world.resp.stats().storesDropped());
@@ -133,7 +149,8 @@ class RespOnLostDeviceTest {
       try (LmcacheClient client = new LmcacheClient(world.address())) {
         client.set("k", TestStore.bytes("k", 100_000));
       }
-      var gate = world.store.faults.gateOn(Set.of("k", "l"), "store", "begin store", "load", "begin load");
+      var gate =
+          world.store.faults.gateOn(Set.of("k", "l"), "store", "begin store", "load", "begin load");
       try (RespClient client = new RespClient(world.address())) {
         client.send("GET", "k");
         client.send("SET", "l", "x".repeat(100_000));

@@ -133,7 +133,10 @@ class RespSettingsTest {
     assertTrue(message.contains("weft.resp.users"), message);
     assertTrue(message.contains("weft.resp.allow-without-password"), message);
     assertEquals(
-        1, RespSettings.from(with(listener, "weft.resp.allow-without-password = true")).listeners().size());
+        1,
+        RespSettings.from(with(listener, "weft.resp.allow-without-password = true"))
+            .listeners()
+            .size());
     assertEquals(
         1,
         RespSettings.from(with(listener, "weft.resp.users = [ { name = a, password-hash = b } ]"))

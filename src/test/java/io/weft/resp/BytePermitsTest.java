@@ -75,7 +75,7 @@ class BytePermitsTest {
             () -> {
               Random random = new Random(seed);
               for (int i = 0; i < 2_000; i++) {
-                long bytes = 1 + random.nextInt(400);
+                long bytes = 1L + random.nextInt(400);
                 underWay.register();
                 BytePermits.Ticket ticket =
                     shared.take(

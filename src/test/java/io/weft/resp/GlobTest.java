@@ -48,8 +48,8 @@ class GlobTest {
 
   @Test
   void bytesAreNotSigned() {
-    assertTrue(new Glob(bytes("[\u0070-\u00ff]")).matches(bytes("\u00c0")));
-    assertFalse(new Glob(bytes("[\u0000-\u0070]")).matches(bytes("\u00c0")));
+    assertTrue(new Glob(bytes("[p-\u00ff]")).matches(bytes("\u00c0")));
+    assertFalse(new Glob(bytes("[\u0000-p]")).matches(bytes("\u00c0")));
   }
 
   @Test

@@ -78,8 +78,20 @@ class ReplyLineTest {
     ByteArrayOutputStream sent = new ByteArrayOutputStream();
     int piece = ReplyLine.PIECE;
     int[] lengths = {
-      0, 1, 4095, 4096, 4097, piece - 12, piece - 11, piece - 10, piece - 9, piece - 8, piece,
-      piece + 1, 3 * piece, (5 << 20) + 3
+      0,
+      1,
+      4095,
+      4096,
+      4097,
+      piece - 12,
+      piece - 11,
+      piece - 10,
+      piece - 9,
+      piece - 8,
+      piece,
+      piece + 1,
+      3 * piece,
+      (5 << 20) + 3
     };
     for (int length : lengths) {
       byte[] value = value(length);

@@ -66,7 +66,10 @@ class RespDecoderTest {
   void argumentsAndValuesArrive() {
     assertEquals(List.of("[PING]"), known(array("PING")));
     assertEquals(
-        List.of("value of 3 behind [SET, k] of 5", "ended behind [SET, k]: 3 v\r\n", "[SET, k, , EX, 9]"),
+        List.of(
+            "value of 3 behind [SET, k] of 5",
+            "ended behind [SET, k]: 3 v\r\n",
+            "[SET, k, , EX, 9]"),
         known(array("SET", "k", "v\r\n", "EX", "9")));
     assertEquals(
         List.of("value of 0 behind [set, k] of 3", "ended behind [set, k]: 0 ", "[set, k, ]"),
@@ -94,7 +97,9 @@ class RespDecoderTest {
     assertEquals(known(array("PING")), known("  PING \n"));
     assertEquals(List.of("[PING, , b  c]"), known("PING '' \"b  c\"\n"));
     assertEquals(List.of("[PING, it's \\n]"), known("PING 'it\\'s \\n'\n"));
-    assertEquals(List.of("[PING, \u0000\u00ffA\n\t\u0007\"z]"), known("PING \"\\x00\\xffA\\n\\t\\a\\\"\\z\"\n"));
+    assertEquals(
+        List.of("[PING, \u0000\u00ffA\n\t\u0007\"z]"),
+        known("PING \"\\x00\\xffA\\n\\t\\a\\\"\\z\"\n"));
     assertEquals(List.of("[PING]"), known("\r\n\r\n \r\nPING\r\n"));
     assertEquals(known(array("SET", "a", "b c")), known("SET a 'b c'\r\n"));
     assertEquals(known(array("MSET", "a", "1", "b", "2")), known("MSET a 1 b 2\r\n"));
@@ -161,8 +166,9 @@ class RespDecoderTest {
         List.of("too long [GET, ]", "[PING]"), known(array("GET", tooLong) + array("PING")));
     String longest = tooLong.substring(1);
     assertEquals(
-        List.of("too long [DEL, 1048576 bytes #%1$d, 1048576 bytes #%1$d, 1048576 bytes #%1$d, , ]"
-            .formatted(java.util.Arrays.hashCode(bytes(longest)))),
+        List.of(
+            "too long [DEL, 1048576 bytes #%1$d, 1048576 bytes #%1$d, 1048576 bytes #%1$d, , ]"
+                .formatted(java.util.Arrays.hashCode(bytes(longest)))),
         known(array("DEL", longest, longest, longest, longest, longest)));
   }
 
@@ -188,8 +194,7 @@ class RespDecoderTest {
     }
     Random random = new Random(1);
     assertEquals(
-        steps,
-        DecoderRun.steps(all.toByteArray(), true, false, _ -> 1 + random.nextInt(5_000)));
+        steps, DecoderRun.steps(all.toByteArray(), true, false, _ -> 1 + random.nextInt(5_000)));
   }
 
   @Test

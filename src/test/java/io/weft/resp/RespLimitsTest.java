@@ -58,7 +58,10 @@ class RespLimitsTest {
     byte[] piece = value("piece", 1 << 20);
     try (RespWorld world =
         RespWorld.start(
-            directory, "weft.capacity = 1100MiB", "weft.io.lease-pool = 512MiB", "weft.max-chunk = 512MiB")) {
+            directory,
+            "weft.capacity = 1100MiB",
+            "weft.io.lease-pool = 512MiB",
+            "weft.max-chunk = 512MiB")) {
       try (RespClient client = world.connect()) {
         CRC32C sent = new CRC32C();
         client.raw("*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$" + ((long) pieces << 20) + "\r\n");
@@ -391,7 +394,8 @@ class RespLimitsTest {
         RespClient cut = world.connect()) {
       half.raw("*2\r\n$3\r\nGET\r\n$1");
       drained.raw("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10000\r\n");
-      refused.raw("*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$5000\r\n" + "x".repeat(5000) + "\r\n$2\r\nEX\r\n");
+      refused.raw(
+          "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$5000\r\n" + "x".repeat(5000) + "\r\n$2\r\nEX\r\n");
       cut.raw("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\n");
       assertTrue(cut.isClosedByServer());
       cut.raw("");
@@ -498,7 +502,8 @@ class RespLimitsTest {
   void linesArePlainCommandsToo() throws Exception {
     try (RespWorld world = RespWorld.start(directory);
         RespClient client = world.connect()) {
-      client.raw("PING\r\nset k 'a value'\r\nGET k\r\nMSET a 1 b 2\r\n\r\nMGET a b\nset k v NX\r\n");
+      client.raw(
+          "PING\r\nset k 'a value'\r\nGET k\r\nMSET a 1 b 2\r\n\r\nMGET a b\nset k v NX\r\n");
       assertEquals("+PONG", client.reply());
       assertEquals("+OK", client.reply());
       assertEquals("$a value", client.reply());

@@ -18,11 +18,43 @@ final class RespMutations {
   /** What decoders stumble over. */
   private static final List<String> PIECES =
       List.of(
-          "\r\n", "\r", "\n", "*", "$", "*-1\r\n", "$-1\r\n", "*0\r\n", "$0\r\n\r\n", "*1\r\n", "*3\r\n",
-          "$3\r\nSET\r\n", "$4\r\nMSET\r\n", "$3\r\nGET\r\n", "$1\r\nk\r\n", "$4294967296\r\n",
-          "$4294967297\r\n", "$1048577\r\n", "*1048576\r\n", "*1048577\r\n", "*2147483648\r\n",
-          "$9223372036854775807\r\n", "$99999999999999999999\r\n", "+", "-", ":", "%", "\"", "'", "\\x", " ",
-          "\u0000", "\u00ff", "PING\r\n", "set k v\r\n", "MSET a 1 b 2\r\n", "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n");
+          "\r\n",
+          "\r",
+          "\n",
+          "*",
+          "$",
+          "*-1\r\n",
+          "$-1\r\n",
+          "*0\r\n",
+          "$0\r\n\r\n",
+          "*1\r\n",
+          "*3\r\n",
+          "$3\r\nSET\r\n",
+          "$4\r\nMSET\r\n",
+          "$3\r\nGET\r\n",
+          "$1\r\nk\r\n",
+          "$4294967296\r\n",
+          "$4294967297\r\n",
+          "$1048577\r\n",
+          "*1048576\r\n",
+          "*1048577\r\n",
+          "*2147483648\r\n",
+          "$9223372036854775807\r\n",
+          "$99999999999999999999\r\n",
+          "+",
+          "-",
+          ":",
+          "%",
+          "\"",
+          "'",
+          "\\x",
+          " ",
+          "\u0000",
+          "\u00ff",
+          "PING\r\n",
+          "set k v\r\n",
+          "MSET a 1 b 2\r\n",
+          "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n");
 
   private final Random random;
   private final List<byte[]> corpus;

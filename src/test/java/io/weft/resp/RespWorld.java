@@ -129,7 +129,10 @@ final class RespWorld implements AutoCloseable {
               .generateSecret(new PBEKeySpec(password.toCharArray(), salt, 1_000, 256))
               .getEncoded();
       Base64.Encoder base64 = Base64.getEncoder().withoutPadding();
-      return "pbkdf2-sha256:1000:" + base64.encodeToString(salt) + ":" + base64.encodeToString(hash);
+      return "pbkdf2-sha256:1000:"
+          + base64.encodeToString(salt)
+          + ":"
+          + base64.encodeToString(hash);
     } catch (GeneralSecurityException impossible) {
       throw new AssertionError(impossible);
     }

@@ -29,7 +29,8 @@ class RespWriterTest {
       assertEquals(":-7\r\n", text(new RespWriter(resp3).integer(-7).done()));
       assertEquals("$2\r\n\u00c3\u00a4\r\n", text(new RespWriter(resp3).bulk("ä").done()));
       assertEquals("$0\r\n\r\n", text(new RespWriter(resp3).bulk(new byte[0]).done()));
-      assertEquals("*2\r\n:1\r\n:2\r\n", text(new RespWriter(resp3).array(2).integer(1).integer(2).done()));
+      assertEquals(
+          "*2\r\n:1\r\n:2\r\n", text(new RespWriter(resp3).array(2).integer(1).integer(2).done()));
     }
   }
 
@@ -53,7 +54,8 @@ class RespWriterTest {
     assertEquals(":1\r\n", text(RespWriter.number(1)));
     assertEquals(":-2\r\n", text(RespWriter.number(-2)));
     assertEquals(":9223372036854775807\r\n", text(RespWriter.number(Long.MAX_VALUE)));
-    assertEquals("$536870912\r\n", new String(RespWriter.bulkHeader(512L << 20), StandardCharsets.US_ASCII));
+    assertEquals(
+        "$536870912\r\n", new String(RespWriter.bulkHeader(512L << 20), StandardCharsets.US_ASCII));
   }
 
   @Test
@@ -61,7 +63,9 @@ class RespWriterTest {
     assertEquals("-ERR a  +OK  b\r\n", text(RespWriter.error("ERR a\r\n+OK\r\nb")));
     assertEquals("+a b\r\n", text(two().simple("a\nb").done()));
     assertEquals(
-        "$4\r\na\r\nb\r\n", text(two().bulk(RespClient.bytes("a\r\nb")).done()), "bytes stay bytes");
+        "$4\r\na\r\nb\r\n",
+        text(two().bulk(RespClient.bytes("a\r\nb")).done()),
+        "bytes stay bytes");
   }
 
   @Test
@@ -70,7 +74,12 @@ class RespWriterTest {
     StringBuilder expected = new StringBuilder("*1000\r\n");
     for (int i = 0; i < 1_000; i++) {
       writer.bulk("key-" + i);
-      expected.append("$").append(("key-" + i).length()).append("\r\nkey-").append(i).append("\r\n");
+      expected
+          .append("$")
+          .append(("key-" + i).length())
+          .append("\r\nkey-")
+          .append(i)
+          .append("\r\n");
     }
     assertEquals(expected.toString(), text(writer.done()));
   }

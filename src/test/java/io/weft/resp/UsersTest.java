@@ -43,7 +43,8 @@ class UsersTest {
   void theRightPasswordOfTheRightUser() throws Exception {
     assertEquals(Optional.of("default"), check("default", bytes("secret")));
     assertEquals(
-        Optional.of("ada"), check("ada", "l\u00f6ve".getBytes(java.nio.charset.StandardCharsets.UTF_8)));
+        Optional.of("ada"),
+        check("ada", "l\u00f6ve".getBytes(java.nio.charset.StandardCharsets.UTF_8)));
     assertEquals(Optional.empty(), check("default", bytes("Secret")));
     assertEquals(Optional.empty(), check("default", bytes("")));
     assertEquals(Optional.empty(), check("ada", bytes("secret")));
@@ -82,7 +83,8 @@ class UsersTest {
     String message =
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new Users(List.of(new RespSettings.User("a", "my password", Optional.empty()))))
+                () ->
+                    new Users(List.of(new RespSettings.User("a", "my password", Optional.empty()))))
             .getMessage();
     assertTrue(message.startsWith("weft.resp.users[0].password-hash = (not shown): "), message);
     assertTrue(message.contains("weft hash-password"), message);

@@ -32,8 +32,7 @@ class ValueMemoryTest {
   private final Map<String, ValueMemory.Held> held = new HashMap<>();
 
   private ValueMemory memory(long bound) {
-    return new ValueMemory(
-        store(), permits, bound, (inTurn, _) -> turns.add(inTurn), ticker);
+    return new ValueMemory(store(), permits, bound, (inTurn, _) -> turns.add(inTurn), ticker);
   }
 
   private ChunkStore store() {
