@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
@@ -24,10 +25,16 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  weft hash-password",
-      "  head -c 24 /dev/urandom | base64 | tee secret | weft hash-password"
+      "  weft hash-password --json <secret-file",
+      "",
+      "The first line of the input is the password. Each call gives another hash of it: each has a",
+      "salt of its own."
     })
 final class HashPasswordCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
+
+  @Option(names = "--json", description = "Write the hash as one JSON object.")
+  private boolean json;
 
   @Override
   public Integer call() throws IOException {
@@ -36,7 +43,8 @@ final class HashPasswordCommand implements Callable<Integer> {
     if (password.length == 0) {
       throw new ParameterException(command, "an empty password keeps nobody out");
     }
-    command.getOut().println(PasswordHash.make(password));
+    String hash = PasswordHash.make(password);
+    command.getOut().println(json ? "{\"passwordHash\":\"" + hash + "\"}" : hash);
     command.getOut().flush();
     return ExitCodes.OK;
   }
