@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.weft.testing.RespClient;
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -119,7 +120,7 @@ class RespConnectionsTest {
     Pattern listening = Pattern.compile("(?s).* at 127\\.0\\.0\\.1:([0-9]+)\n.*");
     Matcher said =
         RespWorld.soon().until(() -> listening.matcher(Files.readString(output)), Matcher::matches);
-    return new InetSocketAddress("127.0.0.1", Integer.parseInt(said.group(1)));
+    return new InetSocketAddress(InetAddress.getLoopbackAddress(), Integer.parseInt(said.group(1)));
   }
 
   private static void all(InetSocketAddress address, int connections, int rounds) throws Exception {
