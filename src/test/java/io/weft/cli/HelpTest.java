@@ -22,9 +22,10 @@ class HelpTest {
     }
     Weft.Outcome help = weft(command, "--help").expect(ExitCodes.OK);
     assertTrue(help.out().contains("Examples:"), help.out());
-    assertTrue(help.out().contains("  weft " + command + " "), help.out());
+    assertTrue(help.out().matches("(?s).*  weft " + command + "\\s.*"), help.out());
     assertTrue(help.out().contains("Exit codes:"), help.out());
-    assertTrue(help.out().contains("--json"), help.out());
+    // A hash is one word: there is nothing to structure.
+    assertTrue(command.equals("hash-password") || help.out().contains("--json"), help.out());
   }
 
   @Test
@@ -42,6 +43,7 @@ class HelpTest {
             "verify",
             "inspect",
             "serve",
+            "hash-password",
             "help"),
         commands());
   }
