@@ -66,6 +66,21 @@ public record RespSettings(
   /** The server's certificate chain and its private key, both PEM. */
   public record Tls(Path certificateFile, Path keyFile) {}
 
+  private static final Set<String> KEYS =
+      Set.of(
+          "listeners",
+          "profile",
+          "users",
+          "allow-without-password",
+          "connections",
+          "pipeline",
+          "bytes-per-connection",
+          "bytes",
+          "value-timeout",
+          "write-timeout",
+          "drain-timeout",
+          "tls");
+
   private static final String LISTENER_FORM = "as in { host = 127.0.0.1, port = 7379 }";
   private static final Set<String> LOOPBACK = Set.of("localhost", "::1", "[::1]");
 
@@ -75,6 +90,8 @@ public record RespSettings(
    */
   public static RespSettings from(Config root) {
     SettingsReader resp = SettingsReader.weft(root).block("resp");
+    resp.only(KEYS);
+    resp.block("tls").only(Set.of("certificate-file", "key-file"));
     Profile profile = resp.oneOf("profile", Profile.class);
     List<User> users = users(resp);
     List<Listener> listeners = new ArrayList<>();
@@ -114,6 +131,7 @@ public record RespSettings(
   }
 
   private static Listener listener(SettingsReader block, Profile profile) {
+    block.only(Set.of("host", "port", "tls", "profile"));
     String host = block.word("host");
     if (host.isEmpty()) {
       throw block.wrong("host", "", "name the address, " + LISTENER_FORM);
@@ -132,6 +150,13 @@ public record RespSettings(
     List<User> users = new ArrayList<>();
     Set<String> names = new HashSet<>();
     for (SettingsReader block : resp.blocks("users")) {
+      if (block.has("password")) {
+        throw block.wrong(
+            "password",
+            "***",
+            "no password stands here: password-hash = what 'weft hash-password' prints");
+      }
+      block.only(Set.of("name", "password-hash", "profile"));
       String name = block.word("name");
       if (name.isEmpty()) {
         throw block.wrong("name", "", "name the user; default is who gives a password and no name");

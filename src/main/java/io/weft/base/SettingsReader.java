@@ -12,7 +12,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Function;
 
 /** Reads typed values of one block and says what is wrong with them. */
@@ -31,6 +33,23 @@ record SettingsReader(String where, Config config) {
           "weft = " + root.getValue("weft").unwrapped() + ": write a block of settings");
     }
     return new SettingsReader("weft", block.toConfig());
+  }
+
+  /**
+   * Refuses keys that nobody reads: a misspelt one would leave a door open without a word. The
+   * value is not shown: it may be a secret.
+   *
+   * @param known the keys of this block
+   */
+  void only(Set<String> known) {
+    for (String key : config.root().keySet()) {
+      if (!known.contains(key)) {
+        throw wrong(
+            key,
+            "(not shown)",
+            "there is no such setting; there are " + String.join(", ", new TreeSet<>(known)));
+      }
+    }
   }
 
   boolean has(String key) {

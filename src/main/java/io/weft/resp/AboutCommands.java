@@ -358,6 +358,8 @@ final class AboutCommands {
             REDIS_VERSION,
             "redis_mode",
             "standalone",
+            "weft_version",
+            version(),
             "weft_state",
             status.state(),
             "weft_detail",
@@ -440,6 +442,12 @@ final class AboutCommands {
           }
         });
     return text.toString();
+  }
+
+  /** As the jar's manifest has it. */
+  private static String version() {
+    String version = AboutCommands.class.getPackage().getImplementationVersion();
+    return version == null ? "unknown" : version;
   }
 
   private static Map<String, Object> fields(Object... namesAndValues) {

@@ -5,6 +5,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
@@ -94,6 +95,13 @@ final class ServerTls {
   /** Without the exception's own text where it could hold a part of the key. */
   private static IllegalArgumentException wrong(String key, Path file, Exception cause) {
     return new IllegalArgumentException(
-        "weft.resp.tls.%s = %s: %s".formatted(key, file, cause.getMessage()), cause);
+        "weft.resp.tls.%s = %s: %s"
+            .formatted(
+                key,
+                file,
+                cause instanceof NoSuchFileException
+                    ? "there is no such file"
+                    : cause.getMessage()),
+        cause);
   }
 }

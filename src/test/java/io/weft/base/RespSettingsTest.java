@@ -184,6 +184,10 @@ class RespSettingsTest {
           value-timeout = 0s                             | value-timeout = 0s: more than nothing
           write-timeout = 30                             | write-timeout = 30: write a time with a unit
           drain-timeout = -1s                            | drain-timeout = -1s: not negative
+          userz = [ { name = a } ]                       | userz = (not shown): there is no such setting; there are
+          tls.certificate = /c                           | tls.certificate = (not shown): there is no such setting
+          listeners = [ { host = localhost, port = 1, tsl = on } ] | listeners[0].tsl = (not shown): there is no such
+          users = [ { name = a, password = hunter2 } ]   | users[0].password = ***: no password stands here
           allow-without-password = perhaps               | allow-without-password = perhaps: write true or false
           """)
   void aWrongValueIsRefusedWithKeyValueAndMend(String setting, String expected) {
