@@ -324,8 +324,9 @@ final class L2AdapterActor extends AbstractBehavior<L2AdapterActor.Command> {
   private void unlock(List<ObjectKey> keys) {
     List<ChunkKey> held = new ArrayList<>();
     for (ObjectKey key : keys) {
-      ChunkKey chunk = key.toChunkKey();
-      if (locks.containsKey(chunk)) {
+      // A key that no store can take has no lock, and must not keep the others from being unlocked.
+      ChunkKey chunk = key.isChunkKey() ? key.toChunkKey() : null;
+      if (chunk != null && locks.containsKey(chunk)) {
         locks.computeIfPresent(chunk, (_, count) -> count > 1 ? count - 1 : null);
         held.add(chunk);
       }

@@ -159,7 +159,9 @@ public final class L2EvictionController implements L2Listener, AutoCloseable {
       int end = Math.min(keys.size(), at + Math.min(BATCH, wanted - deleted));
       List<ObjectKey> batch = keys.subList(at, end);
       L2DeleteResult result = adapter.delete(batch);
-      if (result.removed().isEmpty() && result.locked().isEmpty() && adapterIsAway()) {
+      // What is not known to be gone keeps its place: forgotten, it would never be evicted.
+      if (!result.answered()
+          || (result.removed().isEmpty() && result.locked().isEmpty() && adapterIsAway())) {
         return deleted;
       }
       for (int i = 0; i < batch.size(); i++) {

@@ -145,7 +145,7 @@ public final class NvmeofL2Adapter extends L2AdapterBase {
         await(store.keys(KeyOperation.DELETE, chunks), store.requestTimeout());
     return outcome.orElse(null) instanceof KeysOutcome.Done done
         ? new L2DeleteResult(done.hits(), done.held())
-        : new L2DeleteResult(new BitSet(), new BitSet());
+        : L2DeleteResult.unanswered();
   }
 
   /** Waits for {@code weft.request-timeout} at the most. */

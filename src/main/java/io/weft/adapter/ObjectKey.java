@@ -1,6 +1,7 @@
 package io.weft.adapter;
 
 import io.weft.base.ChunkKey;
+import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -110,7 +111,16 @@ public record ObjectKey(
     return (cacheSalt.isEmpty() ? unsalted : unsalted + "@" + cacheSalt) + FILE_SUFFIX;
   }
 
-  /** What the store knows the chunk by: the bytes of {@link #encode()}. */
+  /** Whether the store can take the key: it is not too long. */
+  boolean isChunkKey() {
+    return encode().getBytes(StandardCharsets.UTF_8).length <= ChunkKey.MAX_BYTES;
+  }
+
+  /**
+   * What the store knows the chunk by: the bytes of {@link #encode()}.
+   *
+   * @throws IllegalArgumentException where they are more than {@link ChunkKey#MAX_BYTES}
+   */
   public ChunkKey toChunkKey() {
     return ChunkKey.of(encode());
   }

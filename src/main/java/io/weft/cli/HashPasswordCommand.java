@@ -49,9 +49,11 @@ final class HashPasswordCommand implements Callable<Integer> {
     return ExitCodes.OK;
   }
 
+  // JDK 25 has none, as before 22, where input or output is no terminal.
+  @SuppressWarnings("SystemConsoleNull")
   private static char[] password() throws IOException {
-    Console console = Objects.requireNonNull(System.console());
-    if (console.isTerminal()) {
+    Console console = System.console();
+    if (console != null && console.isTerminal()) {
       char[] typed = console.readPassword("Password: ");
       return typed == null ? new char[0] : typed;
     }

@@ -250,7 +250,9 @@ final class CommandRunner {
     return switch (command) {
       // Who the client is, and how it is spoken to, is settled before the next command.
       case AUTH, HELLO, RESET, QUIT, SELECT, FLUSHDB, FLUSHALL -> inUse.mayBeginOnAll(true);
-      case SCAN, KEYS, DBSIZE, INFO -> inUse.mayBeginOnAll(false);
+      // Lists of names lie on the heap: one at a time.
+      case SCAN, KEYS -> inUse.mayBeginOnAll(true);
+      case DBSIZE, INFO -> inUse.mayBeginOnAll(false);
       case MSET -> true;
       case CLIENT, COMMAND, CONFIG, ECHO, PING -> inUse.mayBegin(List.of(), false);
       case MEMORY -> inUse.mayBegin(keys(arguments.subList(1, arguments.size())), false);
@@ -736,9 +738,10 @@ final class CommandRunner {
     boolean none = type != null && !Commands.upper(type).equals("STRING");
     byte[] pattern = options.get("MATCH");
     Glob glob = new Glob(pattern == null ? new byte[] {'*'} : pattern);
-    reply(
-        door.store.list(
-            prefix(glob), cursor, (int) Math.min(count, PAGE_MAX), connection.deadline()),
+    alone(
+        () ->
+            door.store.list(
+                prefix(glob), cursor, (int) Math.min(count, PAGE_MAX), connection.deadline()),
         outcome ->
             switch (outcome) {
               case KeysPage page -> {
@@ -777,7 +780,7 @@ final class CommandRunner {
   }
 
   private void listKeys(Glob glob) {
-    inUse.beginOnAll();
+    inUse.beginAlone();
     new Listing(glob, replies.slot()).page(KeysPage.START);
   }
 
@@ -807,7 +810,7 @@ final class CommandRunner {
     }
 
     private void end(ByteString reply) {
-      inUse.endOnAll();
+      inUse.endAlone();
       slot.ready(reply);
     }
 

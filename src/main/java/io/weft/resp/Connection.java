@@ -35,6 +35,9 @@ final class Connection {
 
   private static final long NANOS_A_SECOND = 1_000_000_000L;
 
+  /** Replies on the heap that may wait for the client, before no more commands are read. */
+  private static final long REPLY_BYTES_MAX = 1 << 20;
+
   final Door door;
   final Session session;
   final ReplyLine replies = new ReplyLine();
@@ -212,7 +215,7 @@ final class Connection {
         parts = null;
         return true;
       }
-      if (replies.size() >= door.settings.pipeline()) {
+      if (owesEnough()) {
         return false;
       }
       left.next().run();
@@ -227,7 +230,7 @@ final class Connection {
       return !waitsForMemory && place(header);
     }
     // What is not settled yet (who the client is) decides how the next command is read.
-    if (closing || inUse.isAlone() || replies.size() >= door.settings.pipeline()) {
+    if (closing || inUse.isAlone() || owesEnough()) {
       return false;
     }
     return switch (decoder.next(input)) {
@@ -251,6 +254,11 @@ final class Connection {
         yield false;
       }
     };
+  }
+
+  /** Whether the client is to read replies first. */
+  private boolean owesEnough() {
+    return replies.size() >= door.settings.pipeline() || replies.heapBytes() >= REPLY_BYTES_MAX;
   }
 
   private boolean begin(RespDecoder.Step.Request request) {

@@ -27,6 +27,9 @@ final class ReplyLine {
     /** The whole reply. */
     void ready(ByteString reply) {
       head = Objects.requireNonNull(reply);
+      if (!gone) {
+        heapBytes += reply.size();
+      }
     }
 
     /** A bulk string, whose memory goes back when the socket has it. */
@@ -51,6 +54,9 @@ final class ReplyLine {
   /** How much of the first reply was handed out. */
   private long sent;
 
+  /** What replies that are ready, and not handed out whole, hold of the heap. */
+  private long heapBytes;
+
   private boolean gone;
 
   Slot slot() {
@@ -71,6 +77,11 @@ final class ReplyLine {
     return line.isEmpty();
   }
 
+  /** Bytes of the heap that the client is to read before it is listened to again. */
+  long heapBytes() {
+    return heapBytes;
+  }
+
   /** The next bytes for the socket, {@value #PIECE} at the most; null where none are ready. */
   @Nullable ByteString next() {
     long ready = -sent;
@@ -87,7 +98,7 @@ final class ReplyLine {
     }
     Slot first = line.getFirst();
     if (parts == 1 && first.body == null && ready <= PIECE && sent == 0) {
-      line.removeFirst();
+      removeFirst();
       return first.head;
     }
     byte[] piece = new byte[(int) Math.min(ready, PIECE)];
@@ -96,6 +107,13 @@ final class ReplyLine {
       at += copy(line.getFirst(), piece, at);
     }
     return ByteString.fromArrayUnsafe(piece);
+  }
+
+  private void removeFirst() {
+    Slot first = line.removeFirst();
+    if (first.body == null) {
+      heapBytes -= Objects.requireNonNull(first.head).size();
+    }
   }
 
   /** Copies what fits of the first reply, and ends it where that was its last byte. */
@@ -127,7 +145,7 @@ final class ReplyLine {
       }
     }
     if (sent == slot.total()) {
-      line.removeFirst();
+      removeFirst();
       sent = 0;
       if (body != null) {
         body.release();
@@ -145,5 +163,6 @@ final class ReplyLine {
       }
     }
     line.clear();
+    heapBytes = 0;
   }
 }

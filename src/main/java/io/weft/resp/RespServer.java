@@ -18,6 +18,8 @@ import javax.net.ssl.SSLEngine;
 import org.apache.pekko.Done;
 import org.apache.pekko.NotUsed;
 import org.apache.pekko.actor.typed.ActorSystem;
+import org.apache.pekko.io.Inet;
+import org.apache.pekko.io.TcpSO;
 import org.apache.pekko.stream.ActorAttributes;
 import org.apache.pekko.stream.KillSwitches;
 import org.apache.pekko.stream.Materializer;
@@ -40,6 +42,9 @@ import org.slf4j.LoggerFactory;
 public final class RespServer {
   private static final Logger LOG = LoggerFactory.getLogger(RespServer.class);
   private static final int BACKLOG = 1024;
+
+  /** Idle connections stay; those whose client has vanished without a word are found by this. */
+  private static final List<Inet.SocketOption> SOCKET_OPTIONS = List.of(TcpSO.keepAlive(true));
 
   private final Door door;
   private final List<Tcp.ServerBinding> bindings = new ArrayList<>();
@@ -96,7 +101,7 @@ public final class RespServer {
                 listener.port(),
                 engines(tls.orElseThrow()),
                 BACKLOG,
-                List.of(),
+                SOCKET_OPTIONS,
                 Optional.empty(),
                 _ -> Optional.empty(),
                 TLSClosing.eagerClose())
@@ -105,7 +110,7 @@ public final class RespServer {
                 listener.host(),
                 listener.port(),
                 BACKLOG,
-                List.of(),
+                SOCKET_OPTIONS,
                 true,
                 Optional.<java.time.Duration>empty());
     Materializer materializer = SystemMaterializer.get(system).materializer();

@@ -122,6 +122,8 @@ final class ValueMemory {
 
   /** Takes a place before all others, for someone who has found that he needs more. */
   Want wantFirst(long deadlineNanos) {
+    // Permits that were asked for are for the length of who was first until now.
+    dropGrant();
     Want want = new Want(deadlineNanos);
     wants.addFirst(want);
     return want;

@@ -118,6 +118,20 @@ class L2EvictionControllerTest {
     }
   }
 
+  /** What was not answered may be there still: it is asked about again. */
+  @Test
+  void keysOfADeleteWithoutAnAnswerGoInALaterCycle() {
+    try (L2EvictionController controller = controller(LRU)) {
+      store(keys("", 0, 80));
+      adapter.busy = true;
+      assertEquals(0, controller.cycle());
+      assertEquals(80, controller.keys());
+      adapter.busy = false;
+      assertEquals(16, controller.cycle());
+      assertEquals(Set.copyOf(range(0, 64)), left(""));
+    }
+  }
+
   @Test
   void lockedKeysStayAndOthersGoInstead() {
     try (L2EvictionController controller = controller(LRU)) {

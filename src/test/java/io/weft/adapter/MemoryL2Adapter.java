@@ -15,6 +15,9 @@ final class MemoryL2Adapter extends L2AdapterBase {
   private final Map<ObjectKey, Integer> locks = new HashMap<>();
   private boolean closed;
 
+  /** Deletes are not answered. */
+  boolean busy;
+
   MemoryL2Adapter(long capacityBytes) {
     super(capacityBytes);
   }
@@ -78,6 +81,9 @@ final class MemoryL2Adapter extends L2AdapterBase {
 
   @Override
   public synchronized L2DeleteResult delete(List<ObjectKey> keys) {
+    if (busy) {
+      return L2DeleteResult.unanswered();
+    }
     BitSet removed = new BitSet();
     BitSet locked = new BitSet();
     for (int i = 0; i < keys.size(); i++) {

@@ -144,6 +144,20 @@ class NvmeofL2AdapterTest extends L2AdapterContract {
         .get();
   }
 
+  /** Whatever stands beside it in the list, a lock goes back. */
+  @Test
+  void aKeyThatIsTooLongKeepsNoOtherFromBeingUnlocked() {
+    List<ObjectKey> keys = Chain.keys(0, 1);
+    try (ChunkStore shared = store();
+        NvmeofL2Adapter adapter = new NvmeofL2Adapter(shared, Duration.ofSeconds(5))) {
+      store(adapter, keys, Chain.bytes(keys));
+      lock(adapter, keys);
+      assertEquals(bits(0), adapter.delete(keys).locked());
+      adapter.submitUnlock(List.of(keys.getFirst(), Chain.key("m".repeat(3000), "", 1)));
+      soon().until(() -> adapter.delete(keys).removed().equals(bits(0)));
+    }
+  }
+
   /** Results that nobody asked for hold locks too. */
   @Test
   void closingGivesBackTheLocksThatItHoldsAndNoOthers() throws Exception {

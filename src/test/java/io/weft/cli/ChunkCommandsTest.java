@@ -67,6 +67,20 @@ class ChunkCommandsTest {
   }
 
   @Test
+  void aPasswordIsHashedFromStandardInput() {
+    InputStream input = System.in;
+    try {
+      System.setIn(new ByteArrayInputStream("secret\n".getBytes(UTF_8)));
+      String hash = weft("hash-password").expect(ExitCodes.OK).out();
+      assertTrue(hash.startsWith("pbkdf2-sha256:"), hash);
+      System.setIn(new ByteArrayInputStream(new byte[0]));
+      weft("hash-password").expect(ExitCodes.USAGE);
+    } finally {
+      System.setIn(input);
+    }
+  }
+
+  @Test
   void modesSayWhatHappensToAKeyThatIsThereOrNot() throws IOException {
     put("k", "one".getBytes(UTF_8), "--mode", "if_present").expect(ExitCodes.WRONG_DATA);
     put("k", "one".getBytes(UTF_8)).expect(ExitCodes.OK);

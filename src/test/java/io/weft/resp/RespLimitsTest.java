@@ -286,6 +286,52 @@ class RespLimitsTest {
     }
   }
 
+  /** What waits for a client that does not read is bounded in bytes, too. */
+  @Test
+  void aPipelineOfLongRepliesIsReadOnlyAsFarAsTheClientReads() throws Exception {
+    try (RespWorld world = RespWorld.start(directory, "weft.resp.write-timeout = 1s")) {
+      try (Socket small = new Socket()) {
+        small.setReceiveBufferSize(4096);
+        RespClient deaf = new RespClient(small, world.address());
+        byte[] long1 = command(bytes("ECHO"), new byte[1_000_000]);
+        CompletableFuture<Void> sent =
+            CompletableFuture.runAsync(
+                () -> {
+                  try {
+                    for (int i = 0; i < 100; i++) {
+                      deaf.raw(long1);
+                    }
+                  } catch (IOException cut) {
+                    // The server did not read it all.
+                  }
+                });
+        soon().until(() -> world.stats().connectionsCut() == 1);
+        sent.get(60, TimeUnit.SECONDS);
+        assertTrue(world.stats().commands() < 20, () -> world.stats().commands() + " were read");
+      }
+      world.assertNothingHeld();
+      try (RespClient client = world.connect()) {
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        for (int i = 0; i < 20; i++) {
+          all.writeBytes(command(bytes("ECHO"), value("e" + i, 700_000)));
+        }
+        CompletableFuture<Void> sent =
+            CompletableFuture.runAsync(
+                () -> {
+                  try {
+                    client.raw(all.toByteArray());
+                  } catch (IOException failed) {
+                    throw new AssertionError(failed);
+                  }
+                });
+        for (int i = 0; i < 20; i++) {
+          assertArrayEquals(value("e" + i, 700_000), client.bulk());
+        }
+        sent.get(60, TimeUnit.SECONDS);
+      }
+    }
+  }
+
   @Test
   void aClientThatStopsReadingIsCutAndOthersGoOn() throws Exception {
     try (RespWorld world = RespWorld.start(directory, "weft.resp.write-timeout = 1s")) {

@@ -155,6 +155,19 @@ class ValueMemoryTest {
   }
 
   @Test
+  void whoGoesFirstGetsPermitsForWhatHeNeeds() {
+    BytePermits.Ticket others = permits.take(124 * KIB, () -> {});
+    assertFalse(others.cancel());
+    need(want(), "later", 8 * KIB);
+    need(memory.wantFirst(ticker.nanoTime() + Duration.ofSeconds(10).toNanos()), "first", 32 * KIB);
+    assertEquals(List.of(), served);
+    permits.release(124 * KIB);
+    takeTurns();
+    assertEquals(List.of("first", "later"), served);
+    assertEquals(40 * KIB, permits.held());
+  }
+
+  @Test
   void itComesWhenOtherConnectionsGiveTheirsBack() {
     BytePermits.Ticket others = permits.take(100 * KIB, () -> {});
     assertFalse(others.cancel());
