@@ -119,13 +119,7 @@ final class L2AdapterCommand implements Callable<Integer> {
           .section("usage", "usage")
           .bytes("totalBytes", usage.totalBytes(), "held")
           .bytes("capacityBytes", usage.capacityBytes(), "capacity")
-          .addSilently("bySalt", usage.bySalt());
-      usage
-          .bySalt()
-          .forEach(
-              (salt, bytes) ->
-                  report.add(
-                      "bySalt", usage.bySalt(), "  salt '" + salt + "'", Figures.bytes(bytes)));
+          .bySalt(usage.bySalt());
       return Boolean.TRUE.equals(status.get("is_healthy"));
     } catch (IllegalStateException cannotBe) {
       throw new CommandFailed(ExitCodes.FAILURE, String.valueOf(cannotBe.getMessage()));

@@ -56,6 +56,14 @@ final class Report {
     return this;
   }
 
+  /** Adds the bytes of each salt: a line a salt for people, one object for machines. */
+  Report bySalt(Map<String, Long> bytesBySalt) {
+    addSilently("bySalt", bytesBySalt);
+    bytesBySalt.forEach(
+        (salt, bytes) -> add("bySalt", bytesBySalt, "  salt '" + salt + "'", Figures.bytes(bytes)));
+    return this;
+  }
+
   /** Adds what only machines read, beside the sections. */
   Report addToRoot(String key, Object value) {
     root.put(key, value);

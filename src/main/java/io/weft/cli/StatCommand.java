@@ -79,13 +79,7 @@ final class StatCommand implements Callable<Integer> {
             .count("chunks", usage.chunks(), "chunks")
             .bytes("chunkBytes", usage.chunkBytes(), "chunks on the device")
             .bytes("usedBytes", usage.usedBytes(), "with snapshot and quarantine")
-            .addSilently("bySalt", usage.bySalt());
-    usage
-        .bySalt()
-        .forEach(
-            (salt, bytes) ->
-                report.add(
-                    "bySalt", usage.bySalt(), "  salt '" + salt + "'", Figures.bytes(bytes)));
+            .bySalt(usage.bySalt());
     report.print(command.getOut(), directory.json());
     return ExitCodes.OK;
   }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.apache.pekko.util.ByteString;
 import org.jspecify.annotations.Nullable;
 
@@ -98,7 +99,7 @@ final class AboutCommands {
   }
 
   /** Nothing else of this connection is done until it is known whether the password is right. */
-  private void login(String name, byte[] password, java.util.function.Supplier<ByteString> reply) {
+  private void login(String name, byte[] password, Supplier<ByteString> reply) {
     ReplyLine.Slot slot = connection.replies.slot();
     connection.inUse.beginAlone();
     connection.await(

@@ -156,12 +156,12 @@ final class CommandRunner {
   boolean run(RespDecoder.Step.Request request, List<Connection.Value> values) {
     List<byte[]> arguments = request.arguments();
     Commands command = Commands.of(arguments.getFirst());
-    if (Commands.isHttp(arguments.getFirst())) {
-      var done = answered(values, error(Errors.HTTP));
-      connection.closeAfterReplies();
-      return done;
-    }
     if (command == null) {
+      if (Commands.isHttp(arguments.getFirst())) {
+        var done = answered(values, error(Errors.HTTP));
+        connection.closeAfterReplies();
+        return done;
+      }
       session.notPlain();
       return answered(
           values, error(session.known() ? Errors.unknownCommand(arguments) : Errors.NOAUTH));

@@ -249,8 +249,7 @@ final class Connection {
       case RespDecoder.Step.Request request -> begin(request);
       case RespDecoder.Step.Broken(String text) -> {
         reply(RespWriter.error("ERR " + text));
-        closing = true;
-        input.clear();
+        closeAfterReplies();
         yield false;
       }
     };

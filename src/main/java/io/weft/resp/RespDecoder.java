@@ -131,11 +131,6 @@ final class RespDecoder {
     state = State.DRAIN;
   }
 
-  /** Whether the input so far is whole commands. */
-  boolean atStart() {
-    return state == State.START;
-  }
-
   /** Consumes input until there is something to say. */
   Step next(RespInput input) {
     try {
