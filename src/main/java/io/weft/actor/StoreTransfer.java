@@ -45,10 +45,10 @@ final class StoreTransfer extends DeviceTransfer {
     MemorySegment payload = job.payload().memory();
     switch (step) {
       case WHOLE -> {
-        medium.store(order.address(), job.metadata(), payload, scratch);
+        medium.store(order.address(), job.metadata(), payload, null, scratch);
         published = true;
       }
-      case OPEN -> write = medium.beginStore(order.address(), job.metadata(), job.length());
+      case OPEN -> write = medium.beginStore(order.address(), job.metadata(), job.length(), null);
       case BODY -> opened().write(offset, payload.asSlice(offset, length), scratch);
       case CLOSE -> {
         if (stopped()) {

@@ -6,6 +6,7 @@ import io.weft.base.DeviceException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The one door to the bytes on the device. All alignment, full-count checks, naming and publication
@@ -21,13 +22,53 @@ public interface ChunkMedium extends AutoCloseable {
   /** What a chunk of this payload length takes on the device, block rounding included. */
   long physicalBytes(long payloadLength);
 
-  /** Stores a whole chunk in one go: for payloads of at most one piece. */
-  void store(ChunkAddress address, ChunkMetadata metadata, MemorySegment payload, IoScratch scratch)
+  /**
+   * Stores a whole chunk in one go: for payloads of at most one piece.
+   *
+   * @param recycled a retired chunk that takes as much on the device and that nobody reads: its
+   *     room becomes the new chunk's, and whether this succeeds or fails, its bytes are not to be
+   *     had any more. Null where the chunk gets room of its own. A chunk in a slot has the slot
+   *     that its address names either way
+   */
+  void store(
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      MemorySegment payload,
+      @Nullable ChunkAddress recycled,
+      IoScratch scratch)
       throws DeviceException;
 
-  /** Begins a store that is written piece by piece, under a staging name that lookups never see. */
-  ChunkWrite beginStore(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+  /**
+   * Begins a store that is written piece by piece, under a staging name, or in a slot, that lookups
+   * never see.
+   *
+   * @param recycled as in {@link #store}
+   */
+  ChunkWrite beginStore(
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      long payloadLength,
+      @Nullable ChunkAddress recycled)
       throws DeviceException;
+
+  /**
+   * {@link #store} as one transfer that is yet to be made: everything that may block is left to it.
+   *
+   * @return null where it takes more than one transfer, or memory that is not at hand: then {@link
+   *     #store} it is
+   */
+  default @Nullable PreparedIo prepareStore(
+      ChunkAddress address, ChunkMetadata metadata, MemorySegment payload, IoScratch scratch)
+      throws DeviceException {
+    return null;
+  }
+
+  /** {@link #load} as one transfer that is yet to be made, or null: see {@link #prepareStore}. */
+  default @Nullable PreparedIo prepareLoad(
+      ChunkAddress address, MemorySegment target, long payloadLength, IoScratch scratch)
+      throws DeviceException {
+    return null;
+  }
 
   /**
    * Loads and verifies a whole chunk in one go: for payloads of at most one piece.
@@ -49,6 +90,22 @@ public interface ChunkMedium extends AutoCloseable {
 
   /** Removes the chunk of exactly this generation. Returns whether it was there. */
   boolean delete(ChunkAddress address) throws DeviceException;
+
+  /**
+   * The segments that are there, in no order, each whole; none where chunks have files of their own
+   * ({@link MediumInfo#segmentBytes()} 0).
+   */
+  List<Integer> segments() throws DeviceException;
+
+  /**
+   * Begins a segment: its pieces cover {@link MediumInfo#segmentBytes()} and their bytes do not
+   * matter; it is there once it is published. So the room of all slots is taken, and was written
+   * once, before the first chunk comes.
+   */
+  ChunkWrite beginSegment(int number) throws DeviceException;
+
+  /** Removes a segment that holds no chunk. Returns whether it was there. */
+  boolean removeSegment(int number) throws DeviceException;
 
   /** Gives the chunk another expiry time, atomically and without touching its bytes. */
   void changeExpiry(ChunkAddress address, long expiresAtMillis) throws DeviceException;
@@ -113,6 +170,12 @@ public interface ChunkMedium extends AutoCloseable {
      */
     void publish(IoScratch scratch) throws DeviceException;
 
+    /** {@link #write} as one transfer that is yet to be made; null where that cannot be. */
+    default @Nullable PreparedIo prepareWrite(
+        long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException {
+      return null;
+    }
+
     /**
      * Removes the staging file, and the chunk's own where a failed {@link #publish} may have got as
      * far. Pieces that are in the kernel go on into the removed file, whose room is free when the
@@ -133,6 +196,13 @@ public interface ChunkMedium extends AutoCloseable {
      */
     void read(long payloadOffset, MemorySegment piece, long spareBytes, IoScratch scratch)
         throws DeviceException;
+
+    /** {@link #read} as one transfer that is yet to be made; null where that cannot be. */
+    default @Nullable PreparedIo prepareRead(
+        long payloadOffset, MemorySegment piece, long spareBytes, IoScratch scratch)
+        throws DeviceException {
+      return null;
+    }
 
     /** Compares the checksum of all that was read with the block's. CORRUPT where they differ. */
     void verify() throws DeviceException;

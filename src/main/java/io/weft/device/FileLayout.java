@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import org.jspecify.annotations.Nullable;
@@ -59,7 +60,10 @@ public final class FileLayout implements ChunkMedium {
             ChunkFormat.BLOCK_BYTES,
             store.filesystem(),
             store.isDirect(),
-            store.directDetail());
+            store.directDetail(),
+            0,
+            0,
+            Chunks.MAX_PAYLOAD_BYTES);
     this.uses =
         new UseCount(
             () -> {
@@ -95,8 +99,13 @@ public final class FileLayout implements ChunkMedium {
 
   @Override
   public void store(
-      ChunkAddress address, ChunkMetadata metadata, MemorySegment payload, IoScratch scratch)
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      MemorySegment payload,
+      @Nullable ChunkAddress recycled,
+      IoScratch scratch)
       throws DeviceException {
+    forget(recycled);
     StagedChunk staged = stage(address, metadata, payload.byteSize());
     try {
       staged.publishWhole(payload, scratch);
@@ -106,8 +115,13 @@ public final class FileLayout implements ChunkMedium {
   }
 
   @Override
-  public ChunkWrite beginStore(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+  public ChunkWrite beginStore(
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      long payloadLength,
+      @Nullable ChunkAddress recycled)
       throws DeviceException {
+    forget(recycled);
     StagedChunk staged = stage(address, metadata, payloadLength);
     boolean begun = false;
     try {
@@ -118,6 +132,12 @@ public final class FileLayout implements ChunkMedium {
       if (!begun) {
         staged.abandon();
       }
+    }
+  }
+
+  private void forget(@Nullable ChunkAddress recycled) throws DeviceException {
+    if (recycled != null) {
+      var _ = delete(recycled);
     }
   }
 
@@ -283,6 +303,21 @@ public final class FileLayout implements ChunkMedium {
     } finally {
       end(null, leaf);
     }
+  }
+
+  @Override
+  public List<Integer> segments() {
+    return List.of();
+  }
+
+  @Override
+  public ChunkWrite beginSegment(int number) {
+    throw new UnsupportedOperationException("chunks have files of their own");
+  }
+
+  @Override
+  public boolean removeSegment(int number) {
+    throw new UnsupportedOperationException("chunks have files of their own");
   }
 
   @Override

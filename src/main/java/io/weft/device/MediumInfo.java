@@ -11,6 +11,9 @@ import java.nio.file.Path;
  * @param filesystem the kernel's name for it, as in {@code ext4}
  * @param directIo whether reads and writes really bypass the page cache
  * @param directIoDetail where they do not, why not
+ * @param segmentBytes what a segment takes; 0 where every chunk has a file of its own
+ * @param segmentHeaderBytes what of it lies before the first slot
+ * @param maxPayloadBytes the longest payload that has room in a file, or in a segment
  */
 public record MediumInfo(
     Path root,
@@ -18,4 +21,7 @@ public record MediumInfo(
     int blockBytes,
     String filesystem,
     boolean directIo,
-    String directIoDetail) {}
+    String directIoDetail,
+    long segmentBytes,
+    long segmentHeaderBytes,
+    long maxPayloadBytes) {}

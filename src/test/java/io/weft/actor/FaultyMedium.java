@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /** A real medium, with something in front of every operation that may hold it up or fail it. */
 final class FaultyMedium implements ChunkMedium {
@@ -135,17 +136,25 @@ final class FaultyMedium implements ChunkMedium {
 
   @Override
   public void store(
-      ChunkAddress address, ChunkMetadata metadata, MemorySegment payload, IoScratch scratch)
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      MemorySegment payload,
+      @Nullable ChunkAddress recycled,
+      IoScratch scratch)
       throws DeviceException {
     before("store", address);
-    real.store(address, metadata, payload, scratch);
+    real.store(address, metadata, payload, recycled, scratch);
   }
 
   @Override
-  public ChunkWrite beginStore(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+  public ChunkWrite beginStore(
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      long payloadLength,
+      @Nullable ChunkAddress recycled)
       throws DeviceException {
     before("begin store", address);
-    ChunkWrite write = real.beginStore(address, metadata, payloadLength);
+    ChunkWrite write = real.beginStore(address, metadata, payloadLength, recycled);
     return new ChunkWrite() {
       @Override
       public void write(long payloadOffset, MemorySegment piece, IoScratch scratch)
@@ -273,5 +282,20 @@ final class FaultyMedium implements ChunkMedium {
   @Override
   public CompletionStage<Void> released() {
     return real.released();
+  }
+
+  @Override
+  public List<Integer> segments() throws DeviceException {
+    return real.segments();
+  }
+
+  @Override
+  public ChunkWrite beginSegment(int number) throws DeviceException {
+    return real.beginSegment(number);
+  }
+
+  @Override
+  public boolean removeSegment(int number) throws DeviceException {
+    return real.removeSegment(number);
   }
 }

@@ -100,7 +100,7 @@ abstract class FileLayoutContract {
         byte[] payload = payload(size, size);
         try (Arena arena = Arena.ofConfined()) {
           MemorySegment source = memory.holding(arena, payload);
-          layout.store(address, ChunkMetadata.EMPTY, source, scratch);
+          layout.store(address, ChunkMetadata.EMPTY, source, null, scratch);
           byte[] content = Files.readAllBytes(file(layout, address));
           assertEquals(ChunkFormat.fileBytes(size), content.length);
           for (int at = 4096 + (int) size; at < content.length; at++) {
@@ -147,7 +147,7 @@ abstract class FileLayoutContract {
           ChunkAddress address = address(memory + "/" + size, 1 + size);
           byte[] payload = payload(size, size);
           List<long[]> pieces = pieces(size, random);
-          ChunkWrite write = layout.beginStore(address, ChunkMetadata.EMPTY, size);
+          ChunkWrite write = layout.beginStore(address, ChunkMetadata.EMPTY, size, null);
           assertFalse(Files.exists(file(layout, address)), "visible before it is published");
           forEach(
               threads,
@@ -227,7 +227,7 @@ abstract class FileLayoutContract {
     byte[] loaded = new byte[payload.length];
     try (IoScratch small = new IoScratch(64 * K)) {
       MemorySegment source = MemorySegment.ofArray(payload);
-      layout.store(address("k", 1), ChunkMetadata.EMPTY, source, small);
+      layout.store(address("k", 1), ChunkMetadata.EMPTY, source, null, small);
       layout.load(address("k", 1), MemorySegment.ofArray(loaded), payload.length, small);
     }
     assertArrayEquals(payload, loaded);
@@ -238,7 +238,7 @@ abstract class FileLayoutContract {
     ChunkMetadata metadata = ChunkMetadata.of("bf16 [2,32,256,1024]".getBytes(UTF_8));
     ChunkAddress address = new ChunkAddress(ChunkKey.of("key"), 77, 5_000);
     byte[] payload = payload(5000, 1);
-    layout.store(address, metadata, MemorySegment.ofArray(payload), scratch);
+    layout.store(address, metadata, MemorySegment.ofArray(payload), null, scratch);
     ChunkBlock block = layout.block(address, scratch);
     assertEquals(
         new ChunkBlock(
@@ -347,7 +347,7 @@ abstract class FileLayoutContract {
 
   @Test
   void whatIsAbandonedLeavesNothing() throws Exception {
-    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 100_000);
+    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 100_000, null);
     write.write(0, MemorySegment.ofArray(payload(8192, 1)), scratch);
     assertEquals(1, staged(root).size());
     write.abandon();
@@ -363,14 +363,14 @@ abstract class FileLayoutContract {
         new long[][][] {
           {}, {{0, 4096}}, {{4096, 8192}}, {{0, 4096}, {8192, 4096}}, {{0, 8192}, {4096, 8192}}
         }) {
-      ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 12288);
+      ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 12288, null);
       for (long[] piece : pieces) {
         write.write(piece[0], MemorySegment.ofArray(payload(piece[1], 1)), scratch);
       }
       assertThrows(IllegalStateException.class, () -> write.publish(scratch));
       write.abandon();
     }
-    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 5000);
+    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 5000, null);
     for (long[] wrong : new long[][] {{1, 4096}, {0, 4000}, {4096, 1000}, {8192, 1}, {-4096, 1}}) {
       MemorySegment piece = MemorySegment.ofArray(payload(wrong[1], 1));
       assertThrows(IllegalArgumentException.class, () -> write.write(wrong[0], piece, scratch));
@@ -382,10 +382,10 @@ abstract class FileLayoutContract {
 
   @Test
   void aChunkIsPublishedOnceAndNeverOverAnother() throws Exception {
-    ChunkWrite first = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 0);
+    ChunkWrite first = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 0, null);
     first.publish(scratch);
     assertThrows(IllegalStateException.class, () -> first.publish(scratch));
-    ChunkWrite second = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 4096);
+    ChunkWrite second = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 4096, null);
     second.write(0, MemorySegment.ofArray(payload(4096, 1)), scratch);
     fails(Kind.OTHER, () -> second.publish(scratch));
     second.abandon();
@@ -404,7 +404,7 @@ abstract class FileLayoutContract {
       assertThrows(
           IllegalArgumentException.class, () -> layout.load(address("k", 1), fixed, 5000, scratch));
       MemorySegment source = memoryOf(arena, payload(8192, 2)).asReadOnly();
-      layout.store(address("from read-only", 1), ChunkMetadata.EMPTY, source, scratch);
+      layout.store(address("from read-only", 1), ChunkMetadata.EMPTY, source, null, scratch);
     }
     assertArrayEquals(payload(8192, 2), load(layout, address("from read-only", 1), 8192));
   }
@@ -439,7 +439,8 @@ abstract class FileLayoutContract {
   void physicalBytesAreWhatTheFilesystemCounts() throws Exception {
     for (long size : SIZES) {
       store(layout, address("one " + size, 1), payload(size, 1));
-      ChunkWrite write = layout.beginStore(address("two " + size, 1), ChunkMetadata.EMPTY, size);
+      ChunkWrite write =
+          layout.beginStore(address("two " + size, 1), ChunkMetadata.EMPTY, size, null);
       if (size > 0) {
         write.write(0, MemorySegment.ofArray(payload(size, 1)), scratch);
       }
@@ -535,7 +536,7 @@ abstract class FileLayoutContract {
   void aDamagedBlockIsNeverServedAndTheScanMovesItAway(Damage damage) throws Exception {
     ChunkMetadata metadata = ChunkMetadata.of(new byte[] {1, 2, 3});
     MemorySegment source = MemorySegment.ofArray(payload(5000, 1));
-    layout.store(address("key", 1), metadata, source, scratch);
+    layout.store(address("key", 1), metadata, source, null, scratch);
     store(layout, address("other", 2), payload(5000, 2));
     damage.to(file(layout, address("key", 1)));
     for (DirectIo direct : List.of(DirectIo.PREFERRED, DirectIo.OFF)) {
@@ -715,7 +716,7 @@ abstract class FileLayoutContract {
 
   @Test
   void leftoversOfADeadStoreAreRemovedAndThoseOfThisOneAreNot() throws Exception {
-    ChunkWrite dead = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 10_000);
+    ChunkWrite dead = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 10_000, null);
     dead.write(0, MemorySegment.ofArray(payload(10_000, 1)), scratch);
     Path leftover = staged(root).getFirst();
     Path copy = leftover.resolveSibling(leftover.getFileName().toString().replace("-0", "-9"));
@@ -724,7 +725,7 @@ abstract class FileLayoutContract {
     reopen(DirectIo.PREFERRED, Durability.RELAXED);
     Files.write(copy, content);
     Files.write(root.resolve(leftover.getFileName()), content);
-    ChunkWrite own = layout.beginStore(address("b", 1), ChunkMetadata.EMPTY, 0);
+    ChunkWrite own = layout.beginStore(address("b", 1), ChunkMetadata.EMPTY, 0, null);
     ScanReport report = scanReport(layout);
     assertEquals(1, report.stagingRemoved());
     assertEquals(1, report.chunks());
@@ -823,7 +824,7 @@ abstract class FileLayoutContract {
 
   @Test
   void anUnfinishedWriteKeepsTheDirectoryUntilItEnds() throws Exception {
-    ChunkWrite write = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 10);
+    ChunkWrite write = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 10, null);
     layout.close();
     fails(Kind.NO_PERMISSION, () -> open(root));
     write.write(0, MemorySegment.ofArray(payload(10, 1)), scratch);
@@ -867,7 +868,7 @@ abstract class FileLayoutContract {
     for (DirectIo direct : List.of(DirectIo.PREFERRED, DirectIo.OFF)) {
       reopen(direct, Durability.RELAXED);
       ChunkRead read = layout.beginLoad(address("a", 1), 10, scratch);
-      ChunkWrite write = layout.beginStore(address("b", 1), ChunkMetadata.EMPTY, 10);
+      ChunkWrite write = layout.beginStore(address("b", 1), ChunkMetadata.EMPTY, 10, null);
       int openDirect = 0;
       int open = 0;
       for (Path file : List.of(file(layout, address("a", 1)), staged(root).getFirst())) {
@@ -971,7 +972,7 @@ abstract class FileLayoutContract {
                       ChunkAddress address = address("k" + random.nextInt(5), 1000 * thread + i);
                       byte[] payload = payload(random.nextInt(200_000), i);
                       MemorySegment source = any(random).holding(arena, payload);
-                      layout.store(address, ChunkMetadata.EMPTY, source, own);
+                      layout.store(address, ChunkMetadata.EMPTY, source, null, own);
                       MemorySegment target = any(random).allocate(arena, payload.length);
                       layout.load(address, target, payload.length, own);
                       assertArrayEquals(payload, bytes(target, payload.length));

@@ -101,7 +101,7 @@ abstract class FileLayoutOnMountContract extends FileLayoutContract {
       DeviceException early =
           fails(
               Kind.NO_SPACE,
-              () -> opened.beginStore(address("early", 1), ChunkMetadata.EMPTY, 64L << 20));
+              () -> opened.beginStore(address("early", 1), ChunkMetadata.EMPTY, 64L << 20, null));
       assertTrue(early.getMessage().contains("No space left on device"), early.getMessage());
       assertFalse(early.deviceInDoubt());
       assertEquals(List.of(), staged(own.directory()));
@@ -270,7 +270,8 @@ abstract class FileLayoutOnMountContract extends FileLayoutContract {
 
   @Test
   void piecesOfAFallocatedFileAreZeroUntilWrittenAndCountInFull() throws Exception {
-    ChunkMedium.ChunkWrite write = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 1 << 20);
+    ChunkMedium.ChunkWrite write =
+        layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 1 << 20, null);
     Path staged = staged(root).getFirst();
     long blocks = Long.parseLong(LoopMount.run(List.of("stat", "-c", "%b", staged.toString())));
     assertEquals(layout.physicalBytes(1 << 20), blocks * 512);

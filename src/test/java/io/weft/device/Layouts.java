@@ -65,7 +65,7 @@ final class Layouts {
   static void store(FileLayout layout, ChunkAddress address, byte[] payload)
       throws DeviceException {
     try (IoScratch scratch = new IoScratch(PIECE)) {
-      layout.store(address, ChunkMetadata.EMPTY, MemorySegment.ofArray(payload), scratch);
+      layout.store(address, ChunkMetadata.EMPTY, MemorySegment.ofArray(payload), null, scratch);
     }
   }
 
