@@ -10,7 +10,7 @@ import io.weft.device.IoScratch;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
-/** An order that is one short step on one file: remove, quarantine, rename, read its block. */
+/** An order that is one short step: remove, quarantine, change the expiry, read a block. */
 final class FileTransfer extends DeviceTransfer {
   private final Order order;
   private final Lane lane;
@@ -41,7 +41,9 @@ final class FileTransfer extends DeviceTransfer {
     done =
         switch (order) {
           case Order.Remove remove -> {
-            long freed = medium.delete(remove.address()) ? remove.physicalBytes() : 0;
+            boolean removed = remove.before() != null && medium.delete(remove.before());
+            removed |= medium.delete(remove.address());
+            long freed = removed ? remove.physicalBytes() : 0;
             yield new Order.Result.Done(freed, ChunkMetadata.EMPTY);
           }
           case Order.Quarantine quarantine -> {
@@ -55,6 +57,11 @@ final class FileTransfer extends DeviceTransfer {
           }
           case Order.ReadBlock block ->
               new Order.Result.Done(0, medium.block(block.address(), scratch).metadata());
+          case Order.RemoveSegment remove -> {
+            var _ = medium.removeSegment(remove.number());
+            yield Order.Result.Done.PLAIN;
+          }
+          case Order.MakeSegment _ -> throw new IllegalStateException("it is a SegmentTransfer");
           case Order.Write _ -> throw new IllegalStateException("a write is a StoreTransfer");
           case Order.Read _ -> throw new IllegalStateException("a read is a LoadTransfer");
         };

@@ -27,6 +27,7 @@ import io.weft.core.Recovery;
 import io.weft.core.StoreMachine;
 import io.weft.device.ChunkMedium;
 import io.weft.device.FoundChunk;
+import io.weft.device.MediumInfo;
 import io.weft.device.SnapshotStore;
 import io.weft.stream.Admitted;
 import io.weft.stream.Lanes;
@@ -157,6 +158,9 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
    */
   record Found(int run, List<FoundChunk> chunks, Semaphore permits) implements Command {}
 
+  /** The segments that are there; before any chunk in them. */
+  record SegmentsFound(int run, List<Integer> numbers) implements Command {}
+
   /** The snapshot is all there is to it. */
   record TrustSnapshot() implements Command {}
 
@@ -283,8 +287,9 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
             new StoreMachine.Limits(
                 settings.capacityBytes(),
                 settings.reserveBytes(),
-                settings.maxChunkBytes(),
-                settings.quotaBytes()),
+                Math.min(settings.maxChunkBytes(), medium.info().maxPayloadBytes()),
+                settings.quotaBytes(),
+                segments(settings)),
             policyContext -> Policies.create(settings.evictionPolicy(), policyContext),
             around.saltRule(),
             length -> medium.physicalBytes(length),
@@ -295,6 +300,19 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     this.recovery = new Recovery(machine);
     scheduleSnapshot();
     timers.startTimerWithFixedDelay(new Tick(), TICK);
+  }
+
+  /** Segments leave room to the quarantine, and to two snapshots of an index of small chunks. */
+  private StoreMachine.@Nullable Segments segments(StoreSettings settings) {
+    MediumInfo info = medium.info();
+    if (info.segmentBytes() == 0) {
+      return null;
+    }
+    long capacity = settings.capacityBytes();
+    return new StoreMachine.Segments(
+        info.segmentBytes(),
+        info.segmentHeaderBytes(),
+        Math.min(settings.quarantineBytes(), capacity / 16) + capacity / 32);
   }
 
   @Override
@@ -324,6 +342,11 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       }
       case SnapshotEntries entries -> onSnapshotEntries(entries);
       case Found found -> onFound(found);
+      case SegmentsFound segments -> {
+        if (segments.run() == run) {
+          segments.numbers().forEach(machine::segmentFound);
+        }
+      }
       case TrustSnapshot _ -> recovering().trustSnapshot();
       case RecoveryDone done -> {
         if (done.run() == run) {
@@ -492,17 +515,25 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
           case Order.Quarantine _ -> file(order, Lane.DELETE);
           case Order.ChangeExpiry _ -> file(order, Lane.LOAD);
           case Order.ReadBlock _ -> file(order, Lane.LOAD);
+          case Order.RemoveSegment _ -> file(order, Lane.DELETE);
+          case Order.MakeSegment make ->
+              new SegmentTransfer(
+                  make,
+                  medium,
+                  never(),
+                  new PiecePlan(medium.info().segmentBytes(), io.pieceBytes(), 2),
+                  report);
         });
   }
 
   private FileTransfer file(Order order, Lane lane) {
     return new FileTransfer(
-        order,
-        lane,
-        medium,
-        Deadline.in(Duration.ofDays(365), around.ticker()).nanos(),
-        around.settings().quarantineBytes(),
-        report);
+        order, lane, medium, never(), around.settings().quarantineBytes(), report);
+  }
+
+  /** The deadline of what has none. */
+  private long never() {
+    return Deadline.in(Duration.ofDays(365), around.ticker()).nanos();
   }
 
   private static PiecePlan plan(long length, StoreSettings.Io io) {

@@ -43,6 +43,7 @@ final class RecoveryRun {
       int scanThreads,
       long quarantineBytes)
       throws DeviceException {
+    index.tell(new IndexActor.SegmentsFound(run, medium.segments()));
     SnapshotStore snapshots = medium.snapshots();
     long nextGeneration = 1;
     long entries = 0;
@@ -93,6 +94,7 @@ final class RecoveryRun {
       int scanThreads,
       long quarantineBytes)
       throws DeviceException {
+    index.tell(new IndexActor.SegmentsFound(run, medium.segments()));
     medium.snapshots().removeCleanMarker();
     Map<CapacityLedger.Category, Long> otherBytes = new EnumMap<>(CapacityLedger.Category.class);
     String found = scan(medium, index, run, permits, scanThreads, otherBytes);

@@ -45,10 +45,12 @@ final class StoreTransfer extends DeviceTransfer {
     MemorySegment payload = job.payload().memory();
     switch (step) {
       case WHOLE -> {
-        medium.store(order.address(), job.metadata(), payload, null, scratch);
+        medium.store(order.address(), job.metadata(), payload, order.recycled(), scratch);
         published = true;
       }
-      case OPEN -> write = medium.beginStore(order.address(), job.metadata(), job.length(), null);
+      case OPEN ->
+          write =
+              medium.beginStore(order.address(), job.metadata(), job.length(), order.recycled());
       case BODY -> opened().write(offset, payload.asSlice(offset, length), scratch);
       case CLOSE -> {
         if (stopped()) {

@@ -25,8 +25,10 @@ public final class CapacityLedger {
   public enum Category {
     /** Published chunks. */
     CHUNKS,
-    /** Files being written, and pooled files ready to be written again. */
+    /** Files and slots being written. */
     STAGING,
+    /** Segments, as far as no chunk takes their slots. */
+    POOLED,
     /** Deleted or replaced, but still open or not yet unlinked. */
     RETIRED,
     /** Put aside for a person to look at. */

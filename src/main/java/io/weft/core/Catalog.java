@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.LongUnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The published chunks: what is where, who holds it, in which order it is given up, and what it
@@ -44,6 +45,8 @@ final class Catalog {
   final Salts salts = new Salts();
   final EvictionGroups eviction;
   final CapacityLedger ledger;
+  final @Nullable Slabs slabs;
+  final Room room;
   private final SaltRule saltRule;
   private final LongUnaryOperator physicalSize;
   private final Order.Door door;
@@ -59,12 +62,15 @@ final class Catalog {
   Catalog(
       Function<PolicyContext, EvictionPolicy> policies,
       CapacityLedger ledger,
+      @Nullable Slabs slabs,
       SaltRule saltRule,
       LongUnaryOperator physicalSize,
       Map<String, Long> quotaBytes,
       Order.Door door) {
     this.eviction = new EvictionGroups(policies, ledger.capacity());
     this.ledger = ledger;
+    this.slabs = slabs;
+    this.room = new Room(ledger, slabs);
     this.saltRule = saltRule;
     this.physicalSize = physicalSize;
     this.door = door;
@@ -103,7 +109,10 @@ final class Catalog {
 
   ChunkAddress address(int entry) {
     return new ChunkAddress(
-        index.key(entry), index.generation(entry), index.expiresAtMillis(entry));
+        index.key(entry),
+        index.generation(entry),
+        index.expiresAtMillis(entry),
+        index.location(entry));
   }
 
   long physicalOf(int entry) {
@@ -111,8 +120,8 @@ final class Catalog {
   }
 
   /**
-   * Enters a chunk without telling the policy. Its bytes must have been charged to CHUNKS and to
-   * its salt before.
+   * Enters a chunk without telling the policy. Its room must have been taken, and its bytes charged
+   * to its salt, before.
    */
   int enter(ChunkAddress address, int salt, long length, boolean hasMetadata) {
     int entry = index.insert(address.key(), salt);
@@ -120,8 +129,40 @@ final class Catalog {
     return entry;
   }
 
-  /** Lets the entry name another value of its key. */
+  /**
+   * Enters a chunk that a snapshot names. Its bytes must have been charged to its salt; it has no
+   * room until {@link #confirm}.
+   */
+  int enterUnconfirmed(ChunkAddress address, int salt, long length, boolean hasMetadata) {
+    int entry = index.insert(address.key(), salt);
+    index.setFlag(entry, UNCONFIRMED);
+    describe(entry, address, length, hasMetadata);
+    return entry;
+  }
+
+  /**
+   * A chunk that a snapshot named is where the snapshot says.
+   *
+   * @return false where it cannot be there
+   */
+  boolean confirm(int entry) {
+    ChunkAddress address = address(entry);
+    if (!room.found(address, physicalOf(entry), CapacityLedger.Category.CHUNKS)) {
+      return false;
+    }
+    index.clearFlag(entry, UNCONFIRMED);
+    if (slabs != null) {
+      slabs.holds(address.location(), entry);
+    }
+    return true;
+  }
+
+  /** Lets the entry name another value of its key, whose room was taken for it. */
   void describe(int entry, ChunkAddress address, long length, boolean hasMetadata) {
+    index.setLocation(entry, address.location());
+    if (slabs != null && !index.flag(entry, UNCONFIRMED)) {
+      slabs.holds(address.location(), entry);
+    }
     changeExpiry(entry, address.expiresAtMillis());
     index.setGeneration(entry, address.generation());
     index.setPayloadLength(entry, length);
@@ -208,6 +249,20 @@ final class Catalog {
     drop(entry);
   }
 
+  /**
+   * Drops a chunk that {@link #takeVictim} had taken out of the policy, and keeps its room for a
+   * write of the same size.
+   */
+  ChunkAddress recycleVictim(int entry) {
+    eviction.forget(entry, index.salt(entry));
+    ChunkAddress address = address(entry);
+    long bytes = physicalOf(entry);
+    room.reused(address.location(), bytes);
+    salts.remove(index.salt(entry), bytes);
+    drop(entry);
+    return address;
+  }
+
   /** Retires a chunk that is still in the policy (or parked), and drops its entry. */
   void retire(int entry) {
     forgetInPolicy(entry);
@@ -215,17 +270,21 @@ final class Catalog {
     drop(entry);
   }
 
-  /** Removes a file that no entry names: an older generation that a scan found. */
+  /** Removes what no entry names: an older generation that a scan found. */
   void removeUnlisted(ChunkAddress address, long payloadLength) {
     long bytes = physicalBytes(payloadLength);
-    ledger.charge(CapacityLedger.Category.RETIRED, bytes);
-    door.submit(new Order.Remove(address, bytes));
+    // Where something else has the slot by now, nothing is left of the older one.
+    if (room.found(address, bytes, CapacityLedger.Category.RETIRED)) {
+      door.submit(new Order.Remove(address, null, bytes));
+    }
   }
 
-  /** Drops an entry that a snapshot named and a scan did not find; it is in no policy yet. */
+  /**
+   * Drops an entry that a snapshot named and a scan did not find; it has no room, and is in no
+   * policy yet.
+   */
   void forgetUnconfirmed(int entry) {
     long bytes = physicalOf(entry);
-    ledger.release(CapacityLedger.Category.CHUNKS, bytes);
     salts.remove(index.salt(entry), bytes);
     drop(entry);
   }
@@ -269,7 +328,7 @@ final class Catalog {
     }
     if (--location.readers == 0) {
       retired.remove(generation);
-      door.submit(new Order.Remove(location.address, location.physicalBytes));
+      door.submit(new Order.Remove(location.address, null, location.physicalBytes));
     }
     return true;
   }
@@ -307,19 +366,20 @@ final class Catalog {
 
   private void retireLocation(int entry) {
     long bytes = physicalOf(entry);
-    ledger.move(CapacityLedger.Category.CHUNKS, CapacityLedger.Category.RETIRED, bytes);
-    salts.remove(index.salt(entry), bytes);
     ChunkAddress address = address(entry);
+    room.retired(address.location(), bytes);
+    salts.remove(index.salt(entry), bytes);
     if (index.readers(entry) > 0) {
       retired.put(address.generation(), new Retired(address, bytes, index.readers(entry)));
     } else {
-      door.submit(new Order.Remove(address, bytes));
+      door.submit(new Order.Remove(address, null, bytes));
     }
   }
 
   private void drop(int entry) {
     renamed.remove(entry);
     changeExpiry(entry, 0);
+    index.setLocation(entry, ChunkAddress.FILE);
     index.remove(entry);
   }
 }

@@ -4,6 +4,7 @@ import io.weft.base.ChunkKey;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The table of chunks: from a key to an entry, which is a small number, and from the entry to what
@@ -113,6 +114,11 @@ public final class ChunkIndex {
 
   private int firstFree = NONE;
   private int lastFree = NONE;
+
+  /** By page, beside {@link #pages}; empty while every chunk has a file of its own. */
+  private long[] @Nullable [] locations = {};
+
+  private int locationPages;
 
   /** The next entry that the compaction under way looks at. */
   private int compactionAt;
@@ -270,7 +276,8 @@ public final class ChunkIndex {
     long tableBytes = slotCount * Long.BYTES + (long) tables.length * (ARRAY_HEADER_BYTES + 8);
     long pageBytes =
         pageCount * ((long) PAGE_LONGS * Long.BYTES + ARRAY_HEADER_BYTES) + pages.length * 4L;
-    return arena.memoryBytes() + tableBytes + pageBytes;
+    long locationBytes = locationPages * ((long) PAGE_ENTRIES * Long.BYTES + ARRAY_HEADER_BYTES);
+    return arena.memoryBytes() + tableBytes + pageBytes + locationBytes;
   }
 
   /** One more than the largest number that any entry ever had. */
@@ -321,6 +328,35 @@ public final class ChunkIndex {
 
   public void setGeneration(int entry, long generation) {
     page(entry)[record(entry) + GENERATION] = generation;
+  }
+
+  /** Where the chunk lies; 0, a file of its own, until it is said. */
+  public long location(int entry) {
+    long[] page = locationPage(entry);
+    return page == null ? 0 : page[entry & (PAGE_ENTRIES - 1)];
+  }
+
+  /** The first location that is not 0 costs eight bytes for each entry of its page. */
+  public void setLocation(int entry, long location) {
+    long[] page = locationPage(entry);
+    if (page == null) {
+      if (location == 0) {
+        return;
+      }
+      page = new long[PAGE_ENTRIES];
+      int number = entry >>> PAGE_SHIFT;
+      if (number >= locations.length) {
+        locations = Arrays.copyOf(locations, Math.max(number + 1, pages.length));
+      }
+      locations[number] = page;
+      locationPages++;
+    }
+    page[entry & (PAGE_ENTRIES - 1)] = location;
+  }
+
+  private long @Nullable [] locationPage(int entry) {
+    int number = entry >>> PAGE_SHIFT;
+    return number < locations.length ? locations[number] : null;
   }
 
   /** The payload's length in bytes. */

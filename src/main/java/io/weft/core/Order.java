@@ -12,20 +12,44 @@ import org.jspecify.annotations.Nullable;
  */
 public sealed interface Order {
 
-  ChunkAddress address();
+  /** Work on one chunk. */
+  sealed interface OnChunk extends Order {
+    ChunkAddress address();
+  }
 
-  /** Write the request's payload under this address and publish it. */
-  final class Write implements Order {
+  /**
+   * Write the request's payload under this address and publish it. Where a retired chunk's room is
+   * recycled, nothing else is allocated, and the retired chunk is gone afterwards.
+   */
+  final class Write implements OnChunk {
     final StoreRequest request;
     final ChunkAddress address;
     final long physicalBytes;
+    final @Nullable ChunkAddress recycled;
+
+    /** What the filesystem may allocate for it. */
+    final long claimedBytes;
+
     final boolean lastTry;
 
-    Write(StoreRequest request, ChunkAddress address, long physicalBytes, boolean lastTry) {
+    Write(
+        StoreRequest request,
+        ChunkAddress address,
+        long physicalBytes,
+        @Nullable ChunkAddress recycled,
+        long claimedBytes,
+        boolean lastTry) {
       this.request = request;
       this.address = address;
       this.physicalBytes = physicalBytes;
+      this.recycled = recycled;
+      this.claimedBytes = claimedBytes;
       this.lastTry = lastTry;
+    }
+
+    /** The retired chunk whose room becomes this one's; null where it has room of its own. */
+    public @Nullable ChunkAddress recycled() {
+      return recycled;
     }
 
     public StoreRequest request() {
@@ -39,7 +63,7 @@ public sealed interface Order {
   }
 
   /** Read and verify the chunk into the request's target. */
-  final class Read implements Order {
+  final class Read implements OnChunk {
     final LoadRequest request;
     final ChunkAddress address;
     final int entry;
@@ -77,21 +101,33 @@ public sealed interface Order {
     }
   }
 
-  /** Remove the file. */
-  record Remove(ChunkAddress address, long physicalBytes) implements Order {}
+  /**
+   * Remove the chunk.
+   *
+   * @param before another one that may be in the same room, and goes first: what a write left that
+   *     was to recycle it; null where there is none
+   */
+  record Remove(ChunkAddress address, @Nullable ChunkAddress before, long physicalBytes)
+      implements OnChunk {}
 
-  /** Move the file to quarantine. */
-  record Quarantine(ChunkAddress address, long physicalBytes) implements Order {}
+  /** Move the chunk to quarantine. */
+  record Quarantine(ChunkAddress address, long physicalBytes) implements OnChunk {}
+
+  /** Make a segment: take its room on the filesystem. */
+  record MakeSegment(int number) implements Order {}
+
+  /** Remove a segment that holds no chunk. */
+  record RemoveSegment(int number) implements Order {}
 
   /** Give the chunk another expiry time on the device. */
   record ChangeExpiry(
       ChunkAddress address, long expiresAtMillis, Consumer<io.weft.base.ExpireOutcome> answer)
-      implements Order {}
+      implements OnChunk {}
 
   /** Read the self-describing block for its metadata. */
   record ReadBlock(
       ChunkAddress address, int entry, long renamesBefore, Consumer<StatOutcome> answer)
-      implements Order {}
+      implements OnChunk {}
 
   /** How an order came back. */
   sealed interface Result {

@@ -97,8 +97,10 @@ public final class Recovery {
     if (catalog.index.find(address.key()) >= 0) {
       return;
     }
-    int entry = enter(address, length, hasMetadata);
-    catalog.index.setFlag(entry, Catalog.UNCONFIRMED);
+    int salt = catalog.saltOf(address.key());
+    catalog.salts.add(salt, catalog.physicalBytes(length));
+    catalog.sawGeneration(address.generation());
+    int entry = catalog.enterUnconfirmed(address, salt, length, hasMetadata);
     remember(entry, stamp, policyState);
     snapshotLast = Math.max(snapshotLast, stamp);
   }
@@ -108,7 +110,10 @@ public final class Recovery {
     for (int entry = catalog.index.nextOccupied(0);
         entry >= 0;
         entry = catalog.index.nextOccupied(entry + 1)) {
-      catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
+      if (!catalog.confirm(entry)) {
+        catalog.forgetUnconfirmed(entry);
+        forgotten++;
+      }
     }
   }
 
@@ -121,13 +126,18 @@ public final class Recovery {
     int entry = catalog.index.find(address.key());
     if (entry < 0) {
       entry = enter(address, length, hasMetadata);
-      remember(entry, young(address), 0);
+      if (entry >= 0) {
+        remember(entry, young(address), 0);
+      }
       return;
     }
     boolean same = catalog.index.generation(entry) == address.generation();
     if (catalog.index.flag(entry, Catalog.UNCONFIRMED)) {
+      if (!takeRoom(address, length)) {
+        return;
+      }
       catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
-      rename(entry, address, length, hasMetadata);
+      describe(entry, address, length, hasMetadata);
       if (!same) {
         remember(entry, young(address), 0);
       }
@@ -138,7 +148,12 @@ public final class Recovery {
     if (address.generation() > catalog.index.generation(entry)) {
       older = catalog.address(entry);
       olderLength = catalog.index.payloadLength(entry);
-      rename(entry, address, length, hasMetadata);
+      if (!takeRoom(address, length)) {
+        return;
+      }
+      catalog.room.free(
+          CapacityLedger.Category.CHUNKS, older.location(), catalog.physicalOf(entry));
+      describe(entry, address, length, hasMetadata);
       remember(entry, young(address), 0);
     }
     superseded++;
@@ -151,7 +166,8 @@ public final class Recovery {
     long named = entry < 0 ? 0 : catalog.index.generation(entry);
     if (entry >= 0 && address.generation() == named) {
       catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
-      rename(entry, address, length, hasMetadata);
+      // The same value in the same room; it may have been given another expiry time.
+      describe(entry, address, length, hasMetadata);
     } else if (address.generation() < Math.max(knownBelow, named)) {
       removeOnce(address, length);
     } else if (address.generation() > named) {
@@ -169,12 +185,16 @@ public final class Recovery {
   /** A value that somebody else stored replaces ours, if there is one. */
   private void takeIn(int entry, ChunkAddress address, long length, boolean hasMetadata) {
     if (entry < 0) {
-      catalog.addToPolicy(enter(address, length, hasMetadata));
+      int entered = enter(address, length, hasMetadata);
+      if (entered >= 0) {
+        catalog.addToPolicy(entered);
+      }
       return;
     }
-    long physical = catalog.physicalBytes(length);
-    catalog.ledger.charge(CapacityLedger.Category.CHUNKS, physical);
-    catalog.salts.add(catalog.index.salt(entry), physical);
+    if (!takeRoom(address, length)) {
+      return;
+    }
+    catalog.salts.add(catalog.index.salt(entry), catalog.physicalBytes(length));
     removing.add(catalog.address(entry));
     superseded++;
     catalog.retireReplaced(entry);
@@ -223,23 +243,29 @@ public final class Recovery {
     return new Report(catalog.index.size(), forgotten, superseded, evicted);
   }
 
+  /** The room of a chunk that was found; false where it cannot be there. */
+  private boolean takeRoom(ChunkAddress address, long length) {
+    return catalog.room.found(
+        address, catalog.physicalBytes(length), CapacityLedger.Category.CHUNKS);
+  }
+
+  /** Enters a chunk that was found; -1 where it cannot be there. */
   private int enter(ChunkAddress address, long length, boolean hasMetadata) {
-    int salt = catalog.saltOf(address.key());
-    long physical = catalog.physicalBytes(length);
-    catalog.ledger.charge(CapacityLedger.Category.CHUNKS, physical);
-    catalog.salts.add(salt, physical);
     catalog.sawGeneration(address.generation());
+    if (!takeRoom(address, length)) {
+      return -1;
+    }
+    int salt = catalog.saltOf(address.key());
+    catalog.salts.add(salt, catalog.physicalBytes(length));
     return catalog.enter(address, salt, length, hasMetadata);
   }
 
-  private void rename(int entry, ChunkAddress address, long length, boolean hasMetadata) {
-    long before = catalog.physicalOf(entry);
-    long now = catalog.physicalBytes(length);
+  /** Lets an entry name what was found of its key, and charges its salt for that instead. */
+  private void describe(int entry, ChunkAddress address, long length, boolean hasMetadata) {
     int salt = catalog.index.salt(entry);
-    catalog.ledger.release(CapacityLedger.Category.CHUNKS, before);
-    catalog.ledger.charge(CapacityLedger.Category.CHUNKS, now);
+    long before = catalog.physicalOf(entry);
     // In this order: a salt without a chunk loses its number.
-    catalog.salts.add(salt, now);
+    catalog.salts.add(salt, catalog.physicalBytes(length));
     catalog.salts.remove(salt, before);
     catalog.sawGeneration(address.generation());
     catalog.describe(entry, address, length, hasMetadata);

@@ -65,16 +65,37 @@ public final class StoreMachine {
    * @param reserveBytes what the filesystem must keep free
    * @param maxChunkBytes the longest payload taken
    * @param quotaBytes physical bytes by salt
+   * @param segments how the device is divided into slots; null where every chunk has a file
    */
   public record Limits(
-      long capacityBytes, long reserveBytes, long maxChunkBytes, Map<String, Long> quotaBytes) {}
+      long capacityBytes,
+      long reserveBytes,
+      long maxChunkBytes,
+      Map<String, Long> quotaBytes,
+      @Nullable Segments segments) {
+
+    /** Every chunk has a file of its own. */
+    public Limits(
+        long capacityBytes, long reserveBytes, long maxChunkBytes, Map<String, Long> quotaBytes) {
+      this(capacityBytes, reserveBytes, maxChunkBytes, quotaBytes, null);
+    }
+  }
+
+  /**
+   * The segments whose slots hold the chunks.
+   *
+   * @param bytes what each takes
+   * @param headerBytes what of it lies before the first slot
+   * @param spareBytes what of the capacity they leave to quarantine and snapshots
+   */
+  public record Segments(long bytes, long headerBytes, long spareBytes) {}
 
   private static final int LOAD_ATTEMPTS = 16;
   private static final int SWEEP_STEPS = 2_000;
   private static final int LIST_STEPS = 4_000;
   private static final int REMOVES_OUT_MAX = 1_024;
   private static final int LAST_TRY_ROUNDS = 3;
-  private static final long REMOVE_RETRY_NANOS = 1_000_000_000L;
+  private static final long RETRY_NANOS = 1_000_000_000L;
 
   private static final Order.Result LOST =
       new Order.Result.DeviceFailed(
@@ -124,6 +145,8 @@ public final class StoreMachine {
   private final Limits limits;
   private final Catalog catalog;
   private final CapacityLedger ledger;
+  private final @Nullable Slabs slabs;
+  private final Room room;
   private final Order.Door device;
   private final Order.Door door;
   private final StoreListener listener;
@@ -133,6 +156,16 @@ public final class StoreMachine {
   private final Map<ChunkKey, Flight> flights = new HashMap<>();
   private final ArrayDeque<SpaceWaiter> spaceWaiters = new ArrayDeque<>();
   private long spaceWaitersBytes;
+
+  /** How many wait for a slot of each size. */
+  private final Map<Long, Integer> slotWaiters = new HashMap<>();
+
+  /** What {@link #reserveQuota} found for the store that is being decided. */
+  private @Nullable ChunkAddress recycledOfQuota;
+
+  private boolean makingSegment;
+  private long nextSegmentNanos;
+  private int segmentsTried;
   private final ArrayDeque<Order.Remove> failedRemoves = new ArrayDeque<>();
 
   /** The first is with the device: one at a time, so that each says what all of them take. */
@@ -179,8 +212,12 @@ public final class StoreMachine {
     this.device = door;
     this.door = this::order;
     this.ledger = new CapacityLedger(limits.capacityBytes(), limits.reserveBytes());
+    Segments segments = limits.segments();
+    this.slabs = segments == null ? null : new Slabs(segments.bytes(), segments.headerBytes());
     this.catalog =
-        new Catalog(policies, ledger, saltRule, physicalSize, limits.quotaBytes(), this.door);
+        new Catalog(
+            policies, ledger, slabs, saltRule, physicalSize, limits.quotaBytes(), this.door);
+    this.room = catalog.room;
     this.listener = listener;
     this.metrics = metrics;
     this.ticker = ticker;
@@ -228,7 +265,7 @@ public final class StoreMachine {
       reject(
           request,
           Rejected.Reason.TOO_LARGE,
-          "the chunk has %d bytes, weft.max-chunk allows %d"
+          "the chunk has %d bytes, weft.max-chunk (and in the slab layout a segment) allows %d"
               .formatted(request.length(), limits.maxChunkBytes()));
       return;
     }
@@ -262,7 +299,14 @@ public final class StoreMachine {
       return;
     }
     flights.put(request.key(), new Flight());
+    if (recycledOfQuota != null) {
+      startRecycling(request, physical, recycledOfQuota);
+      return;
+    }
     if (spaceWaiters.isEmpty() && tryStartWrite(request, salt, physical)) {
+      return;
+    }
+    if (tryRecycle(request, physical)) {
       return;
     }
     if (!makeRoom(physical)) {
@@ -272,22 +316,74 @@ public final class StoreMachine {
     }
     spaceWaiters.add(new SpaceWaiter(request, salt, physical));
     spaceWaitersBytes += physical;
+    slotWaiters.merge(physical, 1, Integer::sum);
     admitSpaceWaiters();
   }
 
+  /**
+   * Writes the chunk into the room of the next victim, where that has the same size: nothing is
+   * freed and nothing allocated. Who waits for room waits for other victims' and loses nothing. A
+   * victim of another size goes the usual way, towards the room that this store will wait for.
+   */
+  private boolean tryRecycle(StoreRequest request, long physical) {
+    boolean coming =
+        slabs == null
+            ? freeSoon() >= spaceWaitersBytes + physical
+            : slotsSoon(slabs, physical) > slotsWaitedFor(physical);
+    if (coming) {
+      return false;
+    }
+    int victim = catalog.takeVictim(-1);
+    if (victim < 0) {
+      return false;
+    }
+    if (catalog.physicalOf(victim) != physical) {
+      evict(victim);
+      return false;
+    }
+    announceEvicted(victim);
+    startRecycling(request, physical, catalog.recycleVictim(victim));
+    return true;
+  }
+
+  private void startRecycling(StoreRequest request, long physical, ChunkAddress recycled) {
+    door.submit(
+        new Order.Write(
+            request, newAddress(request, recycled.location()), physical, recycled, 0, false));
+  }
+
+  private ChunkAddress newAddress(StoreRequest request, long location) {
+    return new ChunkAddress(
+        request.key(), catalog.takeGeneration(), request.expiresAtMillis(), location);
+  }
+
+  /**
+   * Charges the salt for the chunk; answers the request, and returns false, where its quota has no
+   * room. At the quota, chunks of the salt itself make room; the first of the same size gives its
+   * place to the new one.
+   */
   private boolean reserveQuota(StoreRequest request, int salt, long physical) {
+    recycledOfQuota = null;
     long quota = catalog.salts.quotaBytes(salt);
-    if (quota != Salts.NO_QUOTA) {
-      while (catalog.salts.usedBytes(salt) + physical > quota) {
-        int victim = physical > quota ? -1 : catalog.takeVictim(salt);
-        if (victim < 0) {
-          reject(
-              request,
-              Rejected.Reason.QUOTA,
-              "the salt holds %d bytes of a quota of %d, the chunk takes %d"
-                  .formatted(catalog.salts.usedBytes(salt), quota, physical));
-          return false;
+    while (quota != Salts.NO_QUOTA && catalog.salts.usedBytes(salt) + physical > quota) {
+      int victim = physical > quota ? -1 : catalog.takeVictim(salt);
+      if (victim < 0) {
+        reject(
+            request,
+            Rejected.Reason.QUOTA,
+            "the salt holds %d bytes of a quota of %d, the chunk takes %d"
+                .formatted(catalog.salts.usedBytes(salt), quota, physical));
+        ChunkAddress unused = recycledOfQuota;
+        if (unused != null) {
+          room.dirty(unused.location(), physical);
+          door.submit(new Order.Remove(unused, null, physical));
         }
+        return false;
+      }
+      if (recycledOfQuota == null && catalog.physicalOf(victim) == physical) {
+        announceEvicted(victim);
+        recycledOfQuota = catalog.recycleVictim(victim);
+      } else {
         evict(victim);
       }
     }
@@ -297,6 +393,9 @@ public final class StoreMachine {
 
   /** Evicts until the bytes that are, or will be, free suffice for all that wait and this. */
   private boolean makeRoom(long physical) {
+    if (slabs != null) {
+      return makeSlot(slabs, physical, 1);
+    }
     while (freeSoon() < spaceWaitersBytes + physical) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
@@ -307,28 +406,85 @@ public final class StoreMachine {
     return true;
   }
 
+  /**
+   * Evicts until the slots of this size that are, or will be, free suffice for all that wait and so
+   * many more. Where victims of other sizes were given up in vain, a whole segment of them is
+   * emptied: so the sizes share the segments as their chunks are used.
+   */
+  private boolean makeSlot(Slabs slabs, long slotBytes, int more) {
+    makeSegments();
+    long others = 0;
+    while (slotsSoon(slabs, slotBytes) < slotsWaitedFor(slotBytes) + more) {
+      if (others >= slotBytes) {
+        others = 0;
+        if (emptySegment(slabs, slotBytes, false)) {
+          continue;
+        }
+      }
+      int victim = catalog.takeVictim(-1);
+      if (victim < 0) {
+        return emptySegment(slabs, slotBytes, false);
+      }
+      long bytes = catalog.physicalOf(victim);
+      others += bytes == slotBytes ? 0 : bytes;
+      evict(victim);
+    }
+    return true;
+  }
+
+  private int slotsWaitedFor(long slotBytes) {
+    return slotWaiters.getOrDefault(slotBytes, 0);
+  }
+
+  /** Slots of this size that are free, or will be without anything more being given up. */
+  private long slotsSoon(Slabs slabs, long slotBytes) {
+    return slabs.soon(slotBytes) + segmentsToCome() * slabs.slotsPerSegment(slotBytes);
+  }
+
+  /** Gives every chunk of one segment up, which then gets another slot size, or goes. */
+  private boolean emptySegment(Slabs slabs, long exceptSlotBytes, boolean leaving) {
+    List<Integer> entries = slabs.beginEmptying(exceptSlotBytes, leaving, this::mustStay);
+    if (entries == null) {
+      return false;
+    }
+    for (int entry : entries) {
+      announceEvicted(entry);
+      catalog.retire(entry);
+    }
+    return true;
+  }
+
+  private boolean mustStay(int entry) {
+    return catalog.held(entry) || flights.containsKey(catalog.index.key(entry));
+  }
+
   /** What is free once everything that is being removed is gone. */
   private long freeSoon() {
     return ledger.free() + ledger.used(CapacityLedger.Category.RETIRED);
   }
 
   private void evict(int victim) {
-    metrics.add(Metric.EVICTIONS);
-    metrics.add(Metric.EVICTED_BYTES, catalog.physicalOf(victim));
-    announceRemoved(victim, RemovalCause.EVICTED);
+    announceEvicted(victim);
     catalog.retireVictim(victim);
   }
 
+  private void announceEvicted(int victim) {
+    metrics.add(Metric.EVICTIONS);
+    metrics.add(Metric.EVICTED_BYTES, catalog.physicalOf(victim));
+    announceRemoved(victim, RemovalCause.EVICTED);
+  }
+
   private boolean tryStartWrite(StoreRequest request, int salt, long physical) {
-    if (!ledger.tryReserve(CapacityLedger.Category.STAGING, physical)) {
+    long location = room.take(physical);
+    if (location == Room.NONE) {
       return false;
     }
     // Not with what those who gave chunks up for it are waiting for.
-    if (ledger.mayStart(physical + lastTriesBytes)) {
-      startWrite(request, physical, false);
+    if (slabs != null || ledger.mayStart(physical + lastTriesBytes)) {
+      startWrite(request, physical, location, false);
       return true;
     }
-    ledger.release(CapacityLedger.Category.STAGING, physical);
+    room.free(CapacityLedger.Category.STAGING, location, physical);
     retryAfterEviction(
         request,
         salt,
@@ -340,14 +496,17 @@ public final class StoreMachine {
     return true;
   }
 
-  private void startWrite(StoreRequest request, long physical, boolean lastTry) {
-    ledger.started(physical);
+  private void startWrite(StoreRequest request, long physical, long location, boolean lastTry) {
+    long claimed = slabs == null ? physical : 0;
+    ledger.started(claimed);
     door.submit(
-        new Order.Write(
-            request,
-            new ChunkAddress(request.key(), catalog.takeGeneration(), request.expiresAtMillis()),
-            physical,
-            lastTry));
+        new Order.Write(request, newAddress(request, location), physical, null, claimed, lastTry));
+  }
+
+  private void leaveSpaceWaiters() {
+    SpaceWaiter head = spaceWaiters.removeFirst();
+    spaceWaitersBytes -= head.physicalBytes();
+    slotWaiters.merge(head.physicalBytes(), -1, (now, less) -> now + less == 0 ? null : now + less);
   }
 
   private void admitSpaceWaiters() {
@@ -357,8 +516,7 @@ public final class StoreMachine {
         return;
       }
       if (head.request().abandoned() || closed != null) {
-        spaceWaiters.removeFirst();
-        spaceWaitersBytes -= head.physicalBytes();
+        leaveSpaceWaiters();
         endWithoutWrite(head.request(), head.salt(), head.physicalBytes());
         if (closed != null) {
           reject(head.request(), closed);
@@ -367,21 +525,26 @@ public final class StoreMachine {
         }
         continue;
       }
-      if (ledger.free() < head.physicalBytes()) {
-        // A last try or the snapshot may have taken what was on its way to be free.
-        if (makeRoom(0) || freeSoon() >= head.physicalBytes()) {
+      if (!room.has(head.physicalBytes())) {
+        // Somebody else may have taken what was on its way to be free.
+        if (roomIsComing(head.physicalBytes())) {
           return;
         }
-        spaceWaiters.removeFirst();
-        spaceWaitersBytes -= head.physicalBytes();
+        leaveSpaceWaiters();
         endWithoutWrite(head.request(), head.salt(), head.physicalBytes());
         rejectFull(head.request());
         continue;
       }
-      spaceWaiters.removeFirst();
-      spaceWaitersBytes -= head.physicalBytes();
+      leaveSpaceWaiters();
       tryStartWrite(head.request(), head.salt(), head.physicalBytes());
     }
+  }
+
+  private boolean roomIsComing(long physical) {
+    if (slabs != null) {
+      return makeSlot(slabs, physical, 0) || slotsSoon(slabs, physical) > 0;
+    }
+    return makeRoom(0) || freeSoon() >= physical;
   }
 
   /**
@@ -440,8 +603,8 @@ public final class StoreMachine {
       lastTriesBytes -= next.physicalBytes;
       if (wanted
           && ledger.mayStart(next.physicalBytes)
-          && ledger.tryReserve(CapacityLedger.Category.STAGING, next.physicalBytes)) {
-        startWrite(next.request, next.physicalBytes, true);
+          && room.take(next.physicalBytes) != Room.NONE) {
+        startWrite(next.request, next.physicalBytes, ChunkAddress.FILE, true);
         continue;
       }
       endWithoutWrite(next.request, next.salt, next.physicalBytes);
@@ -495,7 +658,7 @@ public final class StoreMachine {
   }
 
   private void written(Order.Write order, Order.Result result) {
-    ledger.finished(order.physicalBytes);
+    ledger.finished(order.claimedBytes);
     int salt = catalog.saltOf(order.address.key());
     switch (result) {
       case Order.Result.Done _ -> {
@@ -503,11 +666,11 @@ public final class StoreMachine {
         endFlight(order.address.key());
       }
       case Order.Result.DeviceFailed failed -> {
-        ledger.release(CapacityLedger.Category.STAGING, order.physicalBytes);
+        clearUp(order);
         Failed outcome = Failed.device(failed.error());
         if (failed.error().kind() == DeviceException.Kind.NO_SPACE) {
           metrics.add(Metric.NO_SPACE);
-          if (!order.lastTry && !order.request.abandoned()) {
+          if (slabs == null && !order.lastTry && !order.request.abandoned()) {
             retryAfterEviction(order.request, salt, order.physicalBytes, outcome);
             admitSpaceWaiters();
             return;
@@ -516,15 +679,29 @@ public final class StoreMachine {
         fail(order, salt, outcome);
       }
       case Order.Result.Cancelled cancelled -> {
-        ledger.release(CapacityLedger.Category.STAGING, order.physicalBytes);
+        clearUp(order);
         fail(order, salt, cancelled(cancelled.why()));
       }
       case Order.Result.Broken broken -> {
-        ledger.release(CapacityLedger.Category.STAGING, order.physicalBytes);
+        clearUp(order);
         fail(order, salt, bug(broken.bug()));
       }
     }
     admitSpaceWaiters();
+  }
+
+  /**
+   * The room of a write that failed is free again, once nothing of it, nor of the chunk that it was
+   * to recycle, can be found there.
+   */
+  private void clearUp(Order.Write order) {
+    long location = order.address.location();
+    if (slabs == null && order.recycled == null) {
+      room.free(CapacityLedger.Category.STAGING, location, order.physicalBytes);
+    } else {
+      room.dirty(location, order.physicalBytes);
+      door.submit(new Order.Remove(order.address, order.recycled, order.physicalBytes));
+    }
   }
 
   private void fail(Order.Write order, int salt, Failed outcome) {
@@ -534,8 +711,7 @@ public final class StoreMachine {
   }
 
   private void publish(Order.Write order, int salt) {
-    ledger.move(
-        CapacityLedger.Category.STAGING, CapacityLedger.Category.CHUNKS, order.physicalBytes);
+    room.published(order.physicalBytes);
     int entry = catalog.index.find(order.address.key());
     if (entry >= 0) {
       announceRemoved(entry, RemovalCause.REPLACED);
@@ -558,7 +734,10 @@ public final class StoreMachine {
     reject(
         request,
         Rejected.Reason.FULL,
-        "every chunk that could make room is locked, pinned or in use");
+        slabs != null && slabs.segments() == 0
+            ? "there is no segment yet: one of weft.slab.segment bytes has no room in"
+                  + " weft.capacity, or on the filesystem beyond weft.reserve"
+            : "every chunk that could make room is locked, pinned or in use");
   }
 
   private void reject(StoreRequest request, Rejected.Reason reason, String detail) {
@@ -701,7 +880,17 @@ public final class StoreMachine {
       catalog.retire(entry);
       return;
     }
-    ledger.move(CapacityLedger.Category.CHUNKS, CapacityLedger.Category.QUARANTINE, bytes);
+    if (slabs == null) {
+      ledger.move(CapacityLedger.Category.CHUNKS, CapacityLedger.Category.QUARANTINE, bytes);
+    } else if (ledger.mayStart(bytes)
+        && ledger.tryReserve(CapacityLedger.Category.QUARANTINE, bytes)) {
+      // What is put aside is a copy: the slot is cleared, and free again.
+      room.retired(address.location(), bytes);
+      ledger.started(bytes);
+    } else {
+      catalog.retire(entry);
+      return;
+    }
     catalog.dropWithoutFile(entry);
     quarantines.add(new Order.Quarantine(address, bytes));
     if (quarantines.size() == 1) {
@@ -724,11 +913,29 @@ public final class StoreMachine {
   /** The files that are on their way out already. */
   Set<ChunkAddress> removing() {
     Set<ChunkAddress> files = new HashSet<>();
-    ordersOut.forEach(each -> files.add(each.address()));
-    failedRemoves.forEach(each -> files.add(each.address()));
-    removesQueued.forEach(each -> files.add(each.address()));
+    ordersOut.forEach(
+        each -> {
+          switch (each) {
+            case Order.Remove remove -> addRemoving(remove, files);
+            case Order.OnChunk onChunk -> files.add(onChunk.address());
+            case Order.MakeSegment _, Order.RemoveSegment _ -> {}
+          }
+        });
+    for (Order.Remove remove : failedRemoves) {
+      addRemoving(remove, files);
+    }
+    for (Order.Remove remove : removesQueued) {
+      addRemoving(remove, files);
+    }
     quarantines.forEach(each -> files.add(each.address()));
     return files;
+  }
+
+  private static void addRemoving(Order.Remove remove, Set<ChunkAddress> files) {
+    files.add(remove.address());
+    if (remove.before() != null) {
+      files.add(remove.before());
+    }
   }
 
   private void vanished(int entry) {
@@ -739,7 +946,7 @@ public final class StoreMachine {
       catalog.retire(entry);
       return;
     }
-    ledger.release(CapacityLedger.Category.CHUNKS, bytes);
+    room.free(CapacityLedger.Category.CHUNKS, catalog.index.location(entry), bytes);
     catalog.dropWithoutFile(entry);
     admitSpaceWaiters();
   }
@@ -1051,7 +1258,7 @@ public final class StoreMachine {
   public Usage usage() {
     return new Usage(
         catalog.index.size(),
-        ledger.used(),
+        ledger.used() - ledger.used(CapacityLedger.Category.POOLED),
         ledger.used(CapacityLedger.Category.CHUNKS),
         ledger.capacity(),
         usageBySalt());
@@ -1082,6 +1289,78 @@ public final class StoreMachine {
       case Order.Quarantine quarantine -> quarantined(quarantine, result);
       case Order.ChangeExpiry change -> expiryChanged(change, result);
       case Order.ReadBlock block -> blockRead(block, result);
+      case Order.MakeSegment make -> segmentMade(make, result);
+      case Order.RemoveSegment remove -> segmentRemoved(remove, result);
+    }
+  }
+
+  // ---------------------------------------------------------------- segments
+
+  /** A segment is on the device. To be said before any chunk of it is. */
+  public void segmentFound(int number) {
+    if (slabs != null && !slabs.hasSegment(number)) {
+      slabs.add(number);
+      ledger.charge(CapacityLedger.Category.POOLED, slabs.segmentBytes());
+    }
+  }
+
+  /** Makes the next segment, one at a time, as long as there is room for one. */
+  private void makeSegments() {
+    if (slabs == null || makingSegment || segmentsToCome() == 0) {
+      return;
+    }
+    ledger.charge(CapacityLedger.Category.POOLED, slabs.segmentBytes());
+    makingSegment = true;
+    ledger.started(slabs.segmentBytes());
+    door.submit(new Order.MakeSegment(slabs.unusedNumber(segmentsTried)));
+  }
+
+  /** How many segments there is room for, the one that is being made included. */
+  private long segmentsToCome() {
+    Segments segments = limits.segments();
+    if (segments == null || slabs == null || closed != null) {
+      return 0;
+    }
+    long making = makingSegment ? 1 : 0;
+    if (ticker.nanoTime() - nextSegmentNanos < 0) {
+      return making;
+    }
+    long spare = slabs.segments() + making == 0 ? 0 : segments.spareBytes();
+    long free = Math.min(ledger.free() - spare, ledger.headroom());
+    return making + Math.max(0, free / segments.bytes());
+  }
+
+  private void segmentMade(Order.MakeSegment order, Order.Result result) {
+    Slabs slabs = java.util.Objects.requireNonNull(this.slabs);
+    makingSegment = false;
+    ledger.finished(slabs.segmentBytes());
+    if (result instanceof Order.Result.Done) {
+      slabs.add(order.number());
+      admitSpaceWaiters();
+      makeSegments();
+      return;
+    }
+    ledger.release(CapacityLedger.Category.POOLED, slabs.segmentBytes());
+    // Something may be there under this number.
+    segmentsTried = order.number() + 1;
+    nextSegmentNanos = ticker.nanoTime() + RETRY_NANOS;
+    admitSpaceWaiters();
+  }
+
+  private void removeEmptied() {
+    if (slabs != null) {
+      for (int number : slabs.takeLeft()) {
+        door.submit(new Order.RemoveSegment(number));
+      }
+    }
+  }
+
+  private void segmentRemoved(Order.RemoveSegment order, Order.Result result) {
+    Slabs slabs = java.util.Objects.requireNonNull(this.slabs);
+    slabs.remove(order.number());
+    if (result instanceof Order.Result.Done) {
+      ledger.release(CapacityLedger.Category.POOLED, slabs.segmentBytes());
+      admitSpaceWaiters();
     }
   }
 
@@ -1095,8 +1374,9 @@ public final class StoreMachine {
     // What was asked for before the sample may be in the sample already.
     boolean notInSample = removesSinceSample.remove(order);
     if (result instanceof Order.Result.Done done) {
-      ledger.release(CapacityLedger.Category.RETIRED, order.physicalBytes());
-      if (notInSample) {
+      room.free(CapacityLedger.Category.RETIRED, order.address().location(), order.physicalBytes());
+      removeEmptied();
+      if (notInSample && slabs == null) {
         ledger.freed(done.detail());
       }
     } else {
@@ -1108,14 +1388,26 @@ public final class StoreMachine {
 
   private void quarantined(Order.Quarantine order, Order.Result result) {
     quarantines.removeFirst();
-    if (result instanceof Order.Result.Done done) {
-      account(CapacityLedger.Category.QUARANTINE, done.detail());
-    } else {
+    boolean done = result instanceof Order.Result.Done;
+    if (slabs != null) {
+      ledger.finished(order.physicalBytes());
+      if (done) {
+        room.free(
+            CapacityLedger.Category.RETIRED, order.address().location(), order.physicalBytes());
+        removeEmptied();
+      } else {
+        ledger.release(CapacityLedger.Category.QUARANTINE, order.physicalBytes());
+      }
+    } else if (!done) {
       ledger.move(
           CapacityLedger.Category.QUARANTINE,
           CapacityLedger.Category.RETIRED,
           order.physicalBytes());
-      failedRemoves.add(new Order.Remove(order.address(), order.physicalBytes()));
+    }
+    if (result instanceof Order.Result.Done(long quarantinedBytes, var _)) {
+      account(CapacityLedger.Category.QUARANTINE, quarantinedBytes);
+    } else {
+      failedRemoves.add(new Order.Remove(order.address(), null, order.physicalBytes()));
     }
     if (!quarantines.isEmpty()) {
       door.submit(quarantines.getFirst());
@@ -1131,6 +1423,7 @@ public final class StoreMachine {
    */
   public boolean step() {
     retryFailedRemoves();
+    makeSegments();
     admitSpaceWaiters();
     boolean more = clearStep();
     if (catalog.expiring() > 0) {
@@ -1146,7 +1439,7 @@ public final class StoreMachine {
     if (failedRemoves.isEmpty() || now - nextRemoveRetryNanos < 0) {
       return;
     }
-    nextRemoveRetryNanos = now + REMOVE_RETRY_NANOS;
+    nextRemoveRetryNanos = now + RETRY_NANOS;
     List<Order.Remove> again = List.copyOf(failedRemoves);
     failedRemoves.clear();
     again.forEach(door::submit);
@@ -1239,6 +1532,7 @@ public final class StoreMachine {
   /** Requests are taken again. */
   public void open() {
     closed = null;
+    makeSegments();
     admitSpaceWaiters();
   }
 
@@ -1257,6 +1551,9 @@ public final class StoreMachine {
         evicted++;
       }
     }
+    if (slabs != null) {
+      return evicted + giveSegmentsUp(slabs);
+    }
     while (ledger.used() - ledger.used(CapacityLedger.Category.RETIRED) > ledger.capacity()) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
@@ -1266,6 +1563,20 @@ public final class StoreMachine {
       evicted++;
     }
     return evicted;
+  }
+
+  private long giveSegmentsUp(Slabs slabs) {
+    long before = catalog.index.size();
+    while (ledger.used() - slabs.leavingBytes() > ledger.capacity()) {
+      int empty = slabs.letEmptyGo();
+      if (empty >= 0) {
+        door.submit(new Order.RemoveSegment(empty));
+      } else if (!emptySegment(slabs, 0, true)) {
+        break;
+      }
+    }
+    removeEmptied();
+    return before - catalog.index.size();
   }
 
   /**
@@ -1304,6 +1615,9 @@ public final class StoreMachine {
         && ledger.tryReserve(CapacityLedger.Category.SNAPSHOT, bytes)) {
       return true;
     }
+    if (slabs != null) {
+      return false;
+    }
     makeRoom(bytes);
     // The filesystem may be fuller than the capacity says.
     while (headroomSoon() < lastTriesBytes + bytes) {
@@ -1318,6 +1632,9 @@ public final class StoreMachine {
 
   /** Whether a snapshot of this size can ever have room, once what is being removed is gone. */
   public boolean snapshotMayFit(long bytes) {
+    if (slabs != null) {
+      return ledger.free() >= bytes && ledger.headroom() >= bytes;
+    }
     return freeSoon() >= bytes
         && headroomSoon() + ledger.used(CapacityLedger.Category.CHUNKS) >= bytes;
   }

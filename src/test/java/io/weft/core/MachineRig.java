@@ -271,7 +271,7 @@ final class MachineRig {
   }
 
   /** The one order of this kind for the key. */
-  <T extends Order> T order(Class<T> kind, String name) {
+  <T extends Order.OnChunk> T order(Class<T> kind, String name) {
     List<T> found =
         orders.stream()
             .filter(kind::isInstance)
@@ -282,9 +282,10 @@ final class MachineRig {
     return found.getFirst();
   }
 
-  boolean ordered(Class<? extends Order> kind, String name) {
+  boolean ordered(Class<? extends Order.OnChunk> kind, String name) {
     return orders.stream()
-        .anyMatch(order -> kind.isInstance(order) && order.address().key().equals(key(name)));
+        .anyMatch(
+            order -> kind.isInstance(order) && kind.cast(order).address().key().equals(key(name)));
   }
 
   void complete(Order order, Order.Result result) {
@@ -303,7 +304,7 @@ final class MachineRig {
         });
   }
 
-  void done(Class<? extends Order> kind, String name) {
+  void done(Class<? extends Order.OnChunk> kind, String name) {
     done(order(kind, name));
   }
 
@@ -314,7 +315,7 @@ final class MachineRig {
             new DeviceException(kind, "test", "file", -1, -1, 5, "by the test", null)));
   }
 
-  void fail(Class<? extends Order> kind, String name, DeviceException.Kind how) {
+  void fail(Class<? extends Order.OnChunk> kind, String name, DeviceException.Kind how) {
     fail(order(kind, name), how);
   }
 

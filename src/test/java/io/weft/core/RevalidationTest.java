@@ -263,7 +263,8 @@ class RevalidationTest {
       advanceToRetries(rig);
       assertTrue(
           rig.orders.stream()
-              .anyMatch(each -> each instanceof Order.Remove && each.address().equals(file)),
+              .anyMatch(
+                  each -> each instanceof Order.Remove remove && remove.address().equals(file)),
           "the file that is there is removed");
       rig.doAll();
       assertEquals(0, rig.usedBlocks());

@@ -1393,7 +1393,8 @@ class StoreMachineTest {
       assertEquals(new Recovery.Report(1, 0, 2, 0), recovery.finish());
       assertEquals(2 + 3 + 4, rig.usedBlocks(), "the older files count until they are gone");
       assertEquals(
-          List.of(5L, 7L), rig.orders.stream().map(each -> each.address().generation()).toList());
+          List.of(5L, 7L),
+          rig.orders.stream().map(each -> ((Order.OnChunk) each).address().generation()).toList());
       rig.doAll();
       assertEquals(2, rig.usedBlocks());
       assertEquals(9, ((StatOutcome.Present) rig.stat("k").outcome).generation());

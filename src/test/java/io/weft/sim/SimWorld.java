@@ -1083,12 +1083,19 @@ public final class SimWorld {
 
   private void submit(Order order) {
     note("order " + words(order));
-    ChunkKey key = order.address().key();
+    ChunkAddress address = ((Order.OnChunk) order).address();
+    ChunkKey key = address.key();
     Known known = known(key);
-    Named file = new Named(key, order.address().generation());
-    switch (order) {
+    Named file = new Named(key, address.generation());
+    switch ((Order.OnChunk) order) {
       case Order.Write write -> {
         assertFalse(writes(key) || changesExpiry(key), "one write a key at a time");
+        if (write.recycled() != null) {
+          assertFalse(
+              isRead(new Named(write.recycled().key(), write.recycled().generation())),
+              "recycled while it is being read");
+          break;
+        }
         medium.stagingBytes += SimMedium.physicalBytes(write.request().length());
         assertTrue(
             filesystemBytes - othersBytes - medium.bytes() >= shape.reserve(),
@@ -1122,17 +1129,25 @@ public final class SimWorld {
       return;
     }
     boolean fault = faults && random.nextInt(100) < shape.faultPercent();
-    ChunkAddress address = each.order.address();
+    ChunkAddress address = ((Order.OnChunk) each.order).address();
     each.result =
-        switch (each.order) {
+        switch ((Order.OnChunk) each.order) {
           case Order.Write write -> {
             long length = write.request().length();
-            medium.stagingBytes -= SimMedium.physicalBytes(length);
+            if (write.recycled() == null) {
+              medium.stagingBytes -= SimMedium.physicalBytes(length);
+            }
             if (fault) {
+              if (write.recycled() != null && random.nextBoolean()) {
+                medium.remove(write.recycled());
+              }
               yield trouble(write.request().abandoned(), true);
             }
             if (write.request().abandoned() && random.nextBoolean()) {
               yield new Order.Result.Cancelled(Transfer.Cancelled.DEADLINE);
+            }
+            if (write.recycled() != null) {
+              medium.remove(write.recycled());
             }
             Storing storing = (Storing) write.request();
             medium.publish(address, new SimMedium.SimFile(storing.tag, length, storing.metadata));
@@ -1160,11 +1175,14 @@ public final class SimWorld {
             loading.readLength = file.length;
             yield Order.Result.Done.PLAIN;
           }
-          case Order.Remove _ -> {
+          case Order.Remove remove -> {
             if (fault) {
               yield trouble(false, false);
             }
+            SimMedium.SimFile before =
+                remove.before() == null ? null : medium.remove(remove.before());
             SimMedium.SimFile file = medium.remove(address);
+            file = before == null ? file : before;
             yield new Order.Result.Done(
                 file == null ? 0 : SimMedium.physicalBytes(file.length), ChunkMetadata.EMPTY);
           }
@@ -1232,14 +1250,15 @@ public final class SimWorld {
   private boolean writes(ChunkKey key) {
     return out.stream()
         .anyMatch(
-            each -> each.order instanceof Order.Write && each.order.address().key().equals(key));
+            each -> each.order instanceof Order.Write write && write.address().key().equals(key));
   }
 
   private boolean changesExpiry(ChunkKey key) {
     return out.stream()
         .anyMatch(
             each ->
-                each.order instanceof Order.ChangeExpiry && each.order.address().key().equals(key));
+                each.order instanceof Order.ChangeExpiry change
+                    && change.address().key().equals(key));
   }
 
   private boolean isRead(Named file) {
@@ -1247,8 +1266,8 @@ public final class SimWorld {
         .anyMatch(
             each ->
                 (each.order instanceof Order.Read || each.order instanceof Order.ReadBlock)
-                    && each.order.address().key().equals(file.key())
-                    && each.order.address().generation() == file.generation());
+                    && ((Order.OnChunk) each.order).address().key().equals(file.key())
+                    && ((Order.OnChunk) each.order).address().generation() == file.generation());
   }
 
   // ---------------------------------------------------------------- the judge
@@ -1386,11 +1405,13 @@ public final class SimWorld {
   }
 
   private static String words(Order order) {
-    return order.getClass().getSimpleName()
-        + " "
-        + order.address().key()
-        + " "
-        + order.address().generation();
+    return order instanceof Order.OnChunk chunk
+        ? order.getClass().getSimpleName()
+            + " "
+            + chunk.address().key()
+            + " "
+            + chunk.address().generation()
+        : order.toString();
   }
 
   private void note(String what) {
