@@ -2,6 +2,7 @@ package io.weft.adapter;
 
 import io.weft.base.ChunkKey;
 import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -98,8 +99,16 @@ public record ObjectKey(
 
   /** LMCache's string form. */
   public String encode() {
-    String unsalted = "%s@%08x@%x@%s".formatted(modelName, kvRank, objectGroupId, chunkHash);
-    return cacheSalt.isEmpty() ? unsalted : unsalted + "@" + cacheSalt;
+    StringBuilder text =
+        new StringBuilder()
+            .append(modelName)
+            .append('@')
+            .append(HexFormat.of().toHexDigits(kvRank))
+            .append('@')
+            .append(Integer.toHexString(objectGroupId))
+            .append('@')
+            .append(chunkHash);
+    return cacheSalt.isEmpty() ? text.toString() : text.append('@').append(cacheSalt).toString();
   }
 
   /** The file name that LMCache's filesystem adapters give the key. */

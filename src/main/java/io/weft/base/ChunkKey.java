@@ -51,6 +51,10 @@ public final class ChunkKey {
     return bytes.length;
   }
 
+  public byte byteAt(int index) {
+    return bytes[index];
+  }
+
   /** A copy of the key's bytes. */
   public byte[] toBytes() {
     return bytes.clone();

@@ -146,13 +146,13 @@ final class Catalog {
    * @return false where it cannot be there
    */
   boolean confirm(int entry) {
-    ChunkAddress address = address(entry);
-    if (!room.found(address, physicalOf(entry), CapacityLedger.Category.CHUNKS)) {
+    long location = index.location(entry);
+    if (!room.found(location, physicalOf(entry), CapacityLedger.Category.CHUNKS)) {
       return false;
     }
     index.clearFlag(entry, UNCONFIRMED);
     if (slabs != null) {
-      slabs.holds(address.location(), entry);
+      slabs.holds(location, entry);
     }
     return true;
   }
@@ -274,7 +274,7 @@ final class Catalog {
   void removeUnlisted(ChunkAddress address, long payloadLength) {
     long bytes = physicalBytes(payloadLength);
     // Where something else has the slot by now, nothing is left of the older one.
-    if (room.found(address, bytes, CapacityLedger.Category.RETIRED)) {
+    if (room.found(address.location(), bytes, CapacityLedger.Category.RETIRED)) {
       door.submit(new Order.Remove(address, null, bytes));
     }
   }

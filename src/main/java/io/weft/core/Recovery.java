@@ -246,7 +246,7 @@ public final class Recovery {
   /** The room of a chunk that was found; false where it cannot be there. */
   private boolean takeRoom(ChunkAddress address, long length) {
     return catalog.room.found(
-        address, catalog.physicalBytes(length), CapacityLedger.Category.CHUNKS);
+        address.location(), catalog.physicalBytes(length), CapacityLedger.Category.CHUNKS);
   }
 
   /** Enters a chunk that was found; -1 where it cannot be there. */

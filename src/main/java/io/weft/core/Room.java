@@ -42,16 +42,16 @@ final class Room {
    *
    * @return false where it cannot be there: another has the slot, or there is no such slot
    */
-  boolean found(ChunkAddress address, long physicalBytes, Category category) {
+  boolean found(long location, long physicalBytes, Category category) {
     if (slabs == null) {
       ledger.charge(category, physicalBytes);
       return true;
     }
-    if (!slabs.takeAt(address.location(), physicalBytes)) {
+    if (!slabs.takeAt(location, physicalBytes)) {
       return false;
     }
     if (category == Category.RETIRED) {
-      slabs.retire(address.location());
+      slabs.retire(location);
     }
     ledger.move(Category.POOLED, category, physicalBytes);
     return true;

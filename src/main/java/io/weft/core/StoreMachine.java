@@ -736,7 +736,7 @@ public final class StoreMachine {
         Rejected.Reason.FULL,
         slabs != null && slabs.segments() == 0
             ? "there is no segment yet: one of weft.slab.segment bytes has no room in"
-                  + " weft.capacity, or on the filesystem beyond weft.reserve"
+                + " weft.capacity, or on the filesystem beyond weft.reserve"
             : "every chunk that could make room is locked, pinned or in use");
   }
 
