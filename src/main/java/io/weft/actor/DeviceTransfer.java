@@ -166,11 +166,13 @@ abstract class DeviceTransfer implements Transfer {
 
   /**
    * Whether a medium may take memory as it is, or has room for it in a ring's scratch: everything
-   * else is copied piece by piece, by a thread.
+   * else is copied piece by piece, by a thread. Memory that its owner has freed is for a thread,
+   * too, whose call finds out; a ring would take the address.
    */
   static boolean suitsRing(MemorySegment memory, long length) {
-    return length <= IoScratch.ALIGNMENT
-        || (memory.isNative() && memory.address() % IoScratch.ALIGNMENT == 0);
+    return memory.scope().isAlive()
+        && (length <= IoScratch.ALIGNMENT
+            || (memory.isNative() && memory.address() % IoScratch.ALIGNMENT == 0));
   }
 
   /** What the order came to, where every step went well. */

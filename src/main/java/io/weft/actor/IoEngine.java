@@ -3,6 +3,8 @@ package io.weft.actor;
 import io.weft.base.StoreSettings;
 import io.weft.device.IoRing;
 import io.weft.device.MediumInfo;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How pieces get to the device: what {@code weft.io.engine} says, and what this machine lets be.
@@ -18,8 +20,12 @@ public record IoEngine(int ringDepth, String words) {
    * @throws IllegalArgumentException with the key, the value, the reason and the mend
    */
   public static void check(StoreSettings settings) {
-    if (settings.io().engine() == StoreSettings.Engine.IO_URING) {
-      String hindrance = IoRing.unavailable();
+    check(settings.io().engine(), IoRing::unavailable);
+  }
+
+  static void check(StoreSettings.Engine engine, Supplier<@Nullable String> probe) {
+    if (engine == StoreSettings.Engine.IO_URING) {
+      String hindrance = probe.get();
       if (hindrance != null) {
         throw new IllegalArgumentException(
             "weft.io.engine = io-uring: %s: allow it, or set weft.io.engine = auto or threads"
@@ -30,6 +36,13 @@ public record IoEngine(int ringDepth, String words) {
 
   /** The engine for a medium. */
   static IoEngine choose(StoreSettings.Io io, MediumInfo medium) {
+    return choose(io, medium, IoRing::unavailable);
+  }
+
+  /**
+   * @param probe why there is no io_uring to be had; null where there is
+   */
+  static IoEngine choose(StoreSettings.Io io, MediumInfo medium, Supplier<@Nullable String> probe) {
     return switch (io.engine()) {
       case THREADS -> threads(io, "as weft.io.engine says");
       case IO_URING -> ring(io, medium, " (as weft.io.engine says)");
@@ -37,7 +50,7 @@ public record IoEngine(int ringDepth, String words) {
         if (!medium.directIo()) {
           yield threads(io, "chunks go through the page cache");
         }
-        String hindrance = IoRing.unavailable();
+        String hindrance = probe.get();
         yield hindrance == null ? ring(io, medium, "") : threads(io, hindrance);
       }
     };

@@ -420,6 +420,9 @@ public final class IoRing implements AutoCloseable {
       enterTransfer(number, io, io.offset() + slot.moved);
       return;
     }
+    if (slot.moved > 0) {
+      vector.rewind();
+    }
     slot.io = null;
     inFlight--;
     completions.completed(number, io, result < 0 ? result : slot.moved + result);

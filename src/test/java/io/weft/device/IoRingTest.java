@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.weft.base.DeviceException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -36,6 +37,11 @@ class IoRingTest {
 
   private void take(int slot, PreparedIo io, long result) {
     assertNull(results.put(slot, result), "once for each");
+    try {
+      io.done(result);
+    } catch (DeviceException expected) {
+      assertTrue(result < 0);
+    }
   }
 
   private void finish(IoRing ring) {

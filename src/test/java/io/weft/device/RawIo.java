@@ -75,6 +75,13 @@ public final class RawIo extends PreparedIo {
   @Override
   public void done(long result) throws DeviceException {
     ended.accept(result);
+    long wanted = 0;
+    for (MemorySegment area : areas) {
+      wanted += area.byteSize();
+    }
+    if (vector.bytes() != wanted) {
+      throw new AssertionError("the vector is not as it was");
+    }
     if (result < 0) {
       throw Posix.failure("transfer", "of the test", result);
     }
