@@ -6,6 +6,8 @@ import io.weft.core.PiecePlan;
 import io.weft.core.Transfer;
 import io.weft.device.ChunkMedium;
 import io.weft.device.IoScratch;
+import io.weft.device.PreparedIo;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
@@ -19,17 +21,21 @@ import org.jspecify.annotations.Nullable;
  * comes next, and what each step does on the medium.
  *
  * <p>The lanes call it from one place at a time; the steps themselves run on I/O threads, several
- * body pieces of one transfer at once.
+ * body pieces of one transfer at once. A step that is one transfer of bytes may go through a ring
+ * instead: prepared there, made by the kernel, and brought to its end there.
  */
 abstract class DeviceTransfer implements Transfer {
 
-  /** One step of the plan, run by one I/O thread. */
+  /** One step of the plan, run by one I/O thread, or through a ring. */
   final class DevicePiece implements Piece {
     private final PiecePlan.Step step;
     private final long offset;
     private final long length;
     private final AtomicBoolean claimed = new AtomicBoolean();
     private volatile @Nullable Throwable failure;
+
+    /** Claimed by a ring that could not run it, for the thread that it goes on to. */
+    private volatile boolean needsThread;
 
     DevicePiece(PiecePlan.Step step, long offset, long length) {
       this.step = step;
@@ -44,11 +50,56 @@ abstract class DeviceTransfer implements Transfer {
 
     /** Runs the step, once; whatever it throws is kept as the piece's failure. */
     void run(IoScratch scratch) {
-      if (!claim()) {
+      if (!needsThread && !claim()) {
         return;
       }
       try {
         DeviceTransfer.this.run(step, offset, length, scratch);
+      } catch (DeviceException | RuntimeException | Error failed) {
+        failure = failed;
+      }
+    }
+
+    /** Whether {@link #prepare} is worth a try: a cheap guess, from any thread. */
+    boolean mayBePrepared() {
+      return DeviceTransfer.this.mayBePrepared(step, offset, length);
+    }
+
+    /**
+     * Makes the step ready to be one transfer of the kernel's, once.
+     *
+     * @param scratch the transfer's until {@link #transferred}
+     * @return null where it is at its end (it failed, or was given up before), or {@link
+     *     #needsThread}
+     */
+    @Nullable PreparedIo prepare(IoScratch scratch) {
+      if (!claim()) {
+        return null;
+      }
+      try {
+        PreparedIo io = DeviceTransfer.this.prepare(step, offset, length, scratch);
+        needsThread = io == null;
+        return io;
+      } catch (DeviceException | RuntimeException | Error failed) {
+        failure = failed;
+        return null;
+      }
+    }
+
+    /** After a {@link #prepare} that gave nothing: {@link #run} does it all the same. */
+    boolean needsThread() {
+      return needsThread;
+    }
+
+    /**
+     * The prepared transfer ended; whatever is wrong with it is kept as the piece's failure.
+     *
+     * @param result as of {@link PreparedIo#done}
+     */
+    void transferred(PreparedIo io, long result) {
+      try {
+        io.done(result);
+        DeviceTransfer.this.transferred(step);
       } catch (DeviceException | RuntimeException | Error failed) {
         failure = failed;
       }
@@ -98,6 +149,31 @@ abstract class DeviceTransfer implements Transfer {
   /** Does one step. {@code CLOSE} after a stop undoes what was opened. */
   abstract void run(PiecePlan.Step step, long offset, long length, IoScratch scratch)
       throws DeviceException;
+
+  /** Whether {@link #prepare} is likely to give something. Cheap, and without effect. */
+  boolean mayBePrepared(PiecePlan.Step step, long offset, long length) {
+    return false;
+  }
+
+  /** One step as a transfer that is yet to be made; null where it is none: then it is run. */
+  @Nullable PreparedIo prepare(PiecePlan.Step step, long offset, long length, IoScratch scratch)
+      throws DeviceException {
+    return null;
+  }
+
+  /** A prepared step went well. */
+  void transferred(PiecePlan.Step step) {}
+
+  /**
+   * Whether a medium may take memory as it is, or has room for it in a ring's scratch: everything
+   * else is copied piece by piece, by a thread. Memory that its owner has freed is for a thread,
+   * too, whose call finds out; a ring would take the address.
+   */
+  static boolean suitsRing(MemorySegment memory, long length) {
+    return memory.scope().isAlive()
+        && (length <= IoScratch.ALIGNMENT
+            || (memory.isNative() && memory.address() % IoScratch.ALIGNMENT == 0));
+  }
 
   /** What the order came to, where every step went well. */
   Order.Result.Done success() {

@@ -2,92 +2,82 @@ package io.weft.actor;
 
 import io.weft.base.Ticker;
 import io.weft.device.IoScratch;
-import io.weft.stream.PieceRunner;
-import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
-/**
- * One daemon thread that runs pieces on the device, one after the other, outside every dispatcher:
- * a call that the kernel does not return keeps this thread, and nothing else. It is never
- * interrupted; a thread that is given up ends by itself when the kernel lets go of it.
- */
-final class IoThread {
+/** Runs pieces one after the other: blocking calls, for which it waits with the kernel. */
+final class IoThread implements IoExecutor {
+  private static final long IDLE = Long.MIN_VALUE;
 
-  /** A piece and who is told what becomes of it. */
-  record Job(DeviceTransfer.DevicePiece piece, PieceRunner.Listener listener) {}
-
-  /** Hears, for its own bookkeeping, of pieces whose listener was told already. */
-  @FunctionalInterface
-  interface Observer {
-    /**
-     * @param givenUp whether the thread was given up as stuck while it ran the piece
-     */
-    void ended(DeviceTransfer.DevicePiece piece, boolean givenUp);
-  }
-
-  private sealed interface Item {
-    record Work(Job job) implements Item {}
-
-    record End() implements Item {}
-  }
-
-  private final LinkedBlockingQueue<Item> queue = new LinkedBlockingQueue<>();
+  private final Inbox inbox;
   private final Ticker ticker;
   private final Observer observer;
-  private volatile @Nullable Long busySinceNanos;
-  private @Nullable Job current;
+  private final Thread thread;
+  private volatile boolean asleep;
+  private volatile boolean retired;
+  private volatile boolean ending;
+  private volatile long busySinceNanos = IDLE;
+  private Inbox.@Nullable Job current;
   private boolean givenUp;
 
   /**
    * @param pieceBytes the longest piece
    * @param observer told of every piece after its listener, on this thread
    */
-  IoThread(String name, long pieceBytes, Ticker ticker, Observer observer) {
+  IoThread(String name, Inbox inbox, long pieceBytes, Ticker ticker, Observer observer) {
+    this.inbox = inbox;
     this.ticker = ticker;
     this.observer = observer;
-    Thread thread = new Thread(() -> run(pieceBytes), name);
+    this.thread = new Thread(() -> run(pieceBytes), name);
     thread.setDaemon(true);
     thread.start();
+    inbox.servedBy(this::wake);
   }
 
-  void submit(Job job) {
-    queue.add(new Item.Work(job));
+  @Override
+  public long busyNanos() {
+    long since = busySinceNanos;
+    return since == IDLE ? 0 : ticker.nanoTime() - since;
   }
 
-  /** How long the present piece has been with the kernel; 0 where there is none. */
-  long busyNanos() {
-    Long since = busySinceNanos;
-    return since == null ? 0 : ticker.nanoTime() - since;
-  }
-
-  /**
-   * The present piece counts as stuck: its listener hears so now, and of its end all the same.
-   *
-   * @return false where there is no present piece any more, or it was given up before
-   */
-  synchronized boolean giveUp() {
-    Job kept = current;
-    if (kept == null || givenUp) {
-      return false;
+  @Override
+  public synchronized int giveUp(long stuckNanos, int most) {
+    Inbox.Job kept = current;
+    if (kept == null || givenUp || most < 1 || busyNanos() < stuckNanos) {
+      return 0;
     }
     givenUp = true;
-    kept.listener().stuck(kept.piece());
-    return true;
+    kept.stuck();
+    return 1;
   }
 
-  /** A job that waits behind the present one; null where none does. */
-  @Nullable Job takeWaiting() {
-    return queue.poll() instanceof Item.Work(Job job) ? job : null;
+  @Override
+  public boolean outlivesStuck() {
+    return false;
   }
 
-  /** The thread ends after what was submitted before. */
-  void end() {
-    queue.add(new Item.End());
+  @Override
+  public void retire() {
+    retired = true;
+    wake();
+  }
+
+  @Override
+  public void end() {
+    ending = true;
+    wake();
+  }
+
+  private void wake() {
+    if (asleep) {
+      LockSupport.unpark(thread);
+    }
   }
 
   private void run(long pieceBytes) {
     try (IoScratch scratch = new IoScratch(pieceBytes)) {
-      while (next() instanceof Item.Work(Job job)) {
+      Inbox.Job job;
+      while ((job = next()) != null) {
         synchronized (this) {
           current = job;
           busySinceNanos = ticker.nanoTime();
@@ -95,24 +85,35 @@ final class IoThread {
         job.piece().run(scratch);
         boolean wasGivenUp;
         synchronized (this) {
-          busySinceNanos = null;
+          busySinceNanos = IDLE;
           current = null;
           wasGivenUp = givenUp;
           givenUp = false;
         }
-        job.listener().done(job.piece());
+        job.done();
         observer.ended(job.piece(), wasGivenUp);
       }
+    } catch (RuntimeException | Error bug) {
+      observer.broke(bug);
     }
   }
 
-  private Item next() {
-    while (true) {
-      try {
-        return queue.take();
-      } catch (InterruptedException _) {
-        // Only a stranger can interrupt this thread; its work goes on.
+  /** The next job; null where this thread is to end. */
+  private Inbox.@Nullable Job next() {
+    while (!retired) {
+      Inbox.Job job = inbox.poll();
+      if (job != null || ending) {
+        return job;
       }
+      // Whoever adds a job looks at this afterwards: one of the two sees the other.
+      asleep = true;
+      if (inbox.isEmpty() && !retired && !ending) {
+        LockSupport.park(this);
+        // Only a stranger can interrupt this thread; its work goes on.
+        var _ = Thread.interrupted();
+      }
+      asleep = false;
     }
+    return null;
   }
 }

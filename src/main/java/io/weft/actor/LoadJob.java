@@ -70,6 +70,12 @@ final class LoadJob extends Job<LoadOutcome> implements LoadRequest {
     return taken.wholeMemory();
   }
 
+  /** Whether a ring can read a chunk of this length into the memory; leases always suit. */
+  boolean suitsRing(long length) {
+    MemorySegment own = target.memory();
+    return own == null || DeviceTransfer.suitsRing(own, length);
+  }
+
   @Override
   public ChunkKey key() {
     return key;

@@ -6,6 +6,7 @@ import io.weft.core.Order;
 import io.weft.core.PiecePlan;
 import io.weft.device.ChunkMedium;
 import io.weft.device.IoScratch;
+import io.weft.device.PreparedIo;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 import java.util.function.BiConsumer;
@@ -68,6 +69,37 @@ final class LoadTransfer extends DeviceTransfer {
         }
       }
     }
+  }
+
+  /** A whole chunk is one transfer where its file is open already. */
+  @Override
+  boolean mayBePrepared(PiecePlan.Step step, long offset, long length) {
+    return switch (step) {
+      case WHOLE -> medium.info().segmentBytes() > 0 && job.suitsRing(length);
+      case BODY -> suitsRing(Objects.requireNonNull(target), length);
+      case OPEN, CLOSE -> false;
+    };
+  }
+
+  @Override
+  @Nullable PreparedIo prepare(PiecePlan.Step step, long offset, long length, IoScratch scratch)
+      throws DeviceException {
+    return switch (step) {
+      case WHOLE ->
+          medium.prepareLoad(
+              order.address(), job.memoryFor(order.length()), order.length(), scratch);
+      case BODY -> {
+        MemorySegment whole = Objects.requireNonNull(target);
+        long behind = whole.byteSize() - offset - length;
+        yield opened().prepareRead(offset, whole.asSlice(offset, length), behind, scratch);
+      }
+      case OPEN, CLOSE -> null;
+    };
+  }
+
+  @Override
+  void transferred(PiecePlan.Step step) {
+    verified |= step == PiecePlan.Step.WHOLE;
   }
 
   private ChunkMedium.ChunkRead opened() {

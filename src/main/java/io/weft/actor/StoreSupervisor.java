@@ -125,6 +125,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
   private String linkTrouble = "";
   private String linkPaths = "";
   private String lastRefusal = "";
+  private String ioEngine = "";
 
   /** The present index has served, and is checked instead of rebuilt when the device comes back. */
   private boolean indexServed;
@@ -404,6 +405,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
         shared.intake.operations(),
         shared.intake.bytesHeld(),
         shared.stuckThreads.get(),
+        ioEngine,
         shared.usage,
         shared.metrics.snapshot());
   }
@@ -485,7 +487,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
           .warn("chunks go through the page cache: {}", opened.info().directIoDetail());
     }
     if (workers == null) {
-      startWorkers();
+      IoEngine engine = IoEngine.choose(settings.io(), opened.info());
+      ioEngine = engine.words();
+      startWorkers(engine);
     }
     lanes = startLanes();
     if (index != null && !opened.info().store().equals(indexOf)) {
@@ -572,7 +576,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
 
   // ---------------------------------------------------------------- starting parts
 
-  private void startWorkers() {
+  private void startWorkers(IoEngine engine) {
     StoreSettings.Io io = settings.io();
     ActorRef<Object> self = getContext().getSelf();
     IoWorkerActor.Surroundings common =
@@ -592,19 +596,41 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                 self.tell(new ForLink(new LinkActor.Stuck(operation)));
               }
             });
-    List<ActorRef<IoWorkerActor.Command>> actors = new ArrayList<>();
+    List<Inbox> inboxes = new ArrayList<>();
     for (int i = 0; i < io.threads(); i++) {
-      String name = "io-worker-" + i;
-      ActorRef<IoWorkerActor.Command> worker =
-          getContext()
-              .spawn(
-                  IoWorkerActor.create(name, common),
-                  name,
-                  DispatcherSelector.fromConfig("weft.dispatcher"));
-      getContext().watch(worker);
-      actors.add(worker);
+      inboxes.add(new Inbox(false));
     }
-    workers = new WorkerPool(actors, io.queuePerWorker(), io.pieceBytes());
+    int ringDepth = engine.ringDepth();
+    Inbox deep = ringDepth > 0 ? new Inbox(true) : null;
+    WorkerPool pool =
+        new WorkerPool(inboxes, io.queuePerWorker(), deep, ringDepth, io.pieceBytes());
+    workers = pool;
+    for (int i = 0; i < inboxes.size(); i++) {
+      Inbox inbox = inboxes.get(i);
+      startWorker(
+          "io-worker-" + i,
+          (thread, observer) ->
+              new IoThread(thread, inbox, io.pieceBytes(), shared.ticker, observer),
+          common);
+    }
+    if (deep != null) {
+      startWorker(
+          "io-ring",
+          (thread, observer) ->
+              new RingThread(thread, deep, ringDepth, shared.ticker, pool::runOnThread, observer),
+          common);
+    }
+  }
+
+  private void startWorker(
+      String name, IoWorkerActor.Starter starter, IoWorkerActor.Surroundings common) {
+    getContext()
+        .watch(
+            getContext()
+                .spawn(
+                    IoWorkerActor.create(name, starter, common),
+                    name,
+                    DispatcherSelector.fromConfig("weft.dispatcher")));
   }
 
   private Lanes startLanes() {
@@ -750,7 +776,9 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
             + (ready.report().evicted() > 0
                 ? ", %,d evicted to fit the capacity".formatted(ready.report().evicted())
                 : "");
-    getContext().getLog().info("serving {} chunks: {}", ready.report().chunks(), recovery);
+    getContext()
+        .getLog()
+        .info("serving {} chunks: {}; {}", ready.report().chunks(), recovery, ioEngine);
     become(StoreStatus.State.UP, "");
     if (linkState == LinkState.State.DEGRADED) {
       spare(StoreStatus.State.DEGRADED, new Rejected(Rejected.Reason.BREAKER_OPEN, linkTrouble));

@@ -6,6 +6,7 @@ import io.weft.core.Order;
 import io.weft.core.PiecePlan;
 import io.weft.device.ChunkMedium;
 import io.weft.device.IoScratch;
+import io.weft.device.PreparedIo;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 import java.util.function.BiConsumer;
@@ -67,6 +68,33 @@ final class StoreTransfer extends DeviceTransfer {
         }
       }
     }
+  }
+
+  /** A whole chunk is one transfer where its room is there already. */
+  @Override
+  boolean mayBePrepared(PiecePlan.Step step, long offset, long length) {
+    return switch (step) {
+      case WHOLE, BODY ->
+          (step == PiecePlan.Step.BODY || medium.info().segmentBytes() > 0)
+              && suitsRing(job.payload().memory(), length);
+      case OPEN, CLOSE -> false;
+    };
+  }
+
+  @Override
+  @Nullable PreparedIo prepare(PiecePlan.Step step, long offset, long length, IoScratch scratch)
+      throws DeviceException {
+    MemorySegment payload = job.payload().memory();
+    return switch (step) {
+      case WHOLE -> medium.prepareStore(order.address(), job.metadata(), payload, scratch);
+      case BODY -> opened().prepareWrite(offset, payload.asSlice(offset, length), scratch);
+      case OPEN, CLOSE -> null;
+    };
+  }
+
+  @Override
+  void transferred(PiecePlan.Step step) {
+    published |= step == PiecePlan.Step.WHOLE;
   }
 
   private ChunkMedium.ChunkWrite opened() {

@@ -4,26 +4,39 @@ import io.weft.core.Transfer;
 import io.weft.device.IoScratch;
 import io.weft.stream.PieceRunner;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicIntegerArray;
-import org.apache.pekko.actor.typed.ActorRef;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The I/O workers as one: gives each piece to the worker that has the fewest. After {@link
- * #close()} there are no workers any more: what is left of a transfer, undoing mostly, gets a
- * daemon thread of its own.
+ * The I/O workers as one: gives what a ring can run to the ring's worker, and every other piece to
+ * the worker that has the fewest. After {@link #close()} there are no workers any more: what is
+ * left of a transfer, undoing mostly, gets a daemon thread of its own.
  */
 final class WorkerPool implements PieceRunner {
-  private final List<ActorRef<IoWorkerActor.Command>> workers;
-  private final AtomicIntegerArray outstanding;
+  private final List<Inbox> threads;
+  private final @Nullable Inbox ring;
+  private final int ringDepth;
   private final int capacity;
   private final long pieceBytes;
   private volatile boolean closed;
   private int next;
 
-  WorkerPool(List<ActorRef<IoWorkerActor.Command>> workers, int queuePerWorker, long pieceBytes) {
-    this.workers = List.copyOf(workers);
-    this.outstanding = new AtomicIntegerArray(workers.size());
-    this.capacity = workers.size() * queuePerWorker;
+  /**
+   * @param threads the inboxes of workers with a blocking thread each
+   * @param queuePerWorker pieces that each of them may have
+   * @param ring the inbox of the worker with a ring; null where there is none
+   * @param ringDepth pieces that it may have
+   */
+  WorkerPool(
+      List<Inbox> threads,
+      int queuePerWorker,
+      @Nullable Inbox ring,
+      int ringDepth,
+      long pieceBytes) {
+    this.threads = List.copyOf(threads);
+    this.ring = ring;
+    this.ringDepth = ringDepth;
+    int onThreads = threads.size() * queuePerWorker;
+    this.capacity = ring == null ? onThreads : Math.max(onThreads, ringDepth);
     this.pieceBytes = pieceBytes;
   }
 
@@ -31,6 +44,7 @@ final class WorkerPool implements PieceRunner {
     closed = true;
   }
 
+  /** As many as the threads have room for, or the ring has slots, whichever is more. */
   @Override
   public int capacity() {
     return capacity;
@@ -39,60 +53,51 @@ final class WorkerPool implements PieceRunner {
   @Override
   public void run(Transfer.Piece piece, Listener listener) {
     if (closed) {
-      Thread undoing =
-          new Thread(
-              () -> {
-                try (IoScratch scratch = new IoScratch(pieceBytes)) {
-                  ((DeviceTransfer.DevicePiece) piece).run(scratch);
-                }
-                listener.done(piece);
-              },
-              "weft-undo");
-      undoing.setDaemon(true);
-      undoing.start();
+      runAlone(piece, listener);
       return;
     }
-    int worker = leastBusy();
-    outstanding.incrementAndGet(worker);
-    workers
-        .get(worker)
-        .tell(
-            IoWorkerActor.execute(
-                piece,
-                new Listener() {
-                  private boolean counts = true;
+    Inbox deep = ring;
+    if (deep != null
+        && deep.outstanding() < ringDepth
+        && ((DeviceTransfer.DevicePiece) piece).mayBePrepared()) {
+      deep.add(piece, listener);
+    } else {
+      leastBusy().add(piece, listener);
+    }
+  }
 
-                  @Override
-                  public void done(Transfer.Piece back) {
-                    countOut();
-                    listener.done(back);
-                  }
+  /** The ring found that it cannot run this one. */
+  void runOnThread(Inbox.Job job) {
+    job.leave();
+    leastBusy().add(job.piece(), job.listener());
+  }
 
-                  // The worker goes on with another thread: it has this piece no more.
-                  @Override
-                  public void stuck(Transfer.Piece kept) {
-                    countOut();
-                    listener.stuck(kept);
-                  }
-
-                  private void countOut() {
-                    if (counts) {
-                      counts = false;
-                      outstanding.decrementAndGet(worker);
-                    }
-                  }
-                }));
+  private void runAlone(Transfer.Piece piece, Listener listener) {
+    Thread undoing =
+        new Thread(
+            () -> {
+              try (IoScratch scratch = new IoScratch(pieceBytes)) {
+                ((DeviceTransfer.DevicePiece) piece).run(scratch);
+              }
+              listener.done(piece);
+            },
+            "weft-undo");
+    undoing.setDaemon(true);
+    undoing.start();
   }
 
   /** A guess is good enough: two callers may choose the same worker. */
-  private int leastBusy() {
-    int start = (next + 1) % workers.size();
+  private Inbox leastBusy() {
+    int start = (next + 1) % threads.size();
     next = start;
-    int best = start;
-    for (int i = 1; i < workers.size() && outstanding.get(best) > 0; i++) {
-      int candidate = (start + i) % workers.size();
-      if (outstanding.get(candidate) < outstanding.get(best)) {
+    Inbox best = threads.get(start);
+    int fewest = best.outstanding();
+    for (int i = 1; i < threads.size() && fewest > 0; i++) {
+      Inbox candidate = threads.get((start + i) % threads.size());
+      int has = candidate.outstanding();
+      if (has < fewest) {
         best = candidate;
+        fewest = has;
       }
     }
     return best;

@@ -16,7 +16,8 @@ import java.util.Map;
  * @param recovery what the last start, or the last recovery of the link, found; empty before
  * @param operationsInFlight accepted and not answered
  * @param bytesInFlight memory that accepted requests hold
- * @param stuckThreads I/O threads that the kernel does not give back now
+ * @param stuckThreads I/O threads, and slots of rings, that the kernel does not give back now
+ * @param ioEngine how chunks get to the device, and why so; empty before the device is there
  */
 public record StoreStatus(
     State state,
@@ -30,6 +31,7 @@ public record StoreStatus(
     int operationsInFlight,
     long bytesInFlight,
     int stuckThreads,
+    String ioEngine,
     Usage usage,
     Map<Metric, Long> counters) {
 

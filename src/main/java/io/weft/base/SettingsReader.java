@@ -243,9 +243,9 @@ record SettingsReader(String where, Config config) {
   <E extends Enum<E>> E oneOf(String key, Class<E> type) {
     String[] words =
         Arrays.stream(type.getEnumConstants())
-            .map(each -> each.name().toLowerCase(Locale.ROOT))
+            .map(each -> each.name().toLowerCase(Locale.ROOT).replace('_', '-'))
             .toArray(String[]::new);
-    return Enum.valueOf(type, word(key, words).toUpperCase(Locale.ROOT));
+    return Enum.valueOf(type, word(key, words).toUpperCase(Locale.ROOT).replace('-', '_'));
   }
 
   <T> T value(String key, String text, Function<String, T> parser) {

@@ -48,7 +48,21 @@ public record StoreSettings(
     NVMEOF
   }
 
+  /** How pieces get to the device. */
+  public enum Engine {
+    /**
+     * With io_uring where this machine has it and the page cache is bypassed, else with threads.
+     */
+    AUTO,
+    /** Threads alone. */
+    THREADS,
+    /** With io_uring, or the store does not start. */
+    IO_URING
+  }
+
   /**
+   * @param engine how pieces get to the device
+   * @param ringDepth pieces that an io_uring keeps with the kernel at once
    * @param threads I/O workers, one thread each
    * @param queuePerWorker pieces that wait at a worker, so that its thread never idles
    * @param reservedForLoads pieces in flight that stores and deletes leave to loads
@@ -64,6 +78,8 @@ public record StoreSettings(
    * @param scanThreads threads of a recovery scan
    */
   public record Io(
+      Engine engine,
+      int ringDepth,
       int threads,
       int queuePerWorker,
       int reservedForLoads,
@@ -143,6 +159,8 @@ public record StoreSettings(
             weft.positive("request-timeout"),
             weft.positive("shutdown-timeout"),
             new Io(
+                weft.oneOf("io.engine", Engine.class),
+                weft.count("io.ring-depth", 1, 4096),
                 weft.count("io.threads", 1, 1024),
                 weft.count("io.queue-per-worker", 1, 64),
                 weft.count("io.reserved-for-loads", 0, 1023),

@@ -2,6 +2,7 @@ package io.weft.boot;
 
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
+import io.weft.actor.IoEngine;
 import io.weft.actor.StoreSupervisor;
 import io.weft.adapter.LmcacheKeys;
 import io.weft.api.ChunkStore;
@@ -48,6 +49,7 @@ public final class Boot implements StoreFactory {
           "weft.eviction.policy = " + settings.evictionPolicy() + ": " + unknown.getMessage(),
           unknown);
     }
+    IoEngine.check(settings);
     return settings;
   }
 

@@ -189,6 +189,7 @@ final class ServeCommand implements Callable<Integer> {
       line.put("directory", status.directory());
       line.put("filesystem", status.filesystem());
       line.put("directIo", status.directIo());
+      line.put("ioEngine", status.ioEngine());
       line.put("recovery", status.recovery());
       line.put("chunks", status.usage().chunks());
       line.put("usedBytes", status.usage().usedBytes());

@@ -75,6 +75,7 @@ final class StatCommand implements Callable<Integer> {
                 status.directIo(),
                 "O_DIRECT",
                 status.directIo() ? "yes" : "no: " + status.directIoDetail())
+            .text("ioEngine", status.ioEngine(), "chunks go by")
             .text("recovery", status.recovery(), "found at start")
             .count("chunks", usage.chunks(), "chunks")
             .bytes("chunkBytes", usage.chunkBytes(), "chunks on the device")

@@ -12,14 +12,23 @@ public final class IoScratch implements AutoCloseable {
   /** The alignment of everything here: no supported device asks for more. */
   public static final int ALIGNMENT = 4096;
 
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment block = arena.allocate(ALIGNMENT, ALIGNMENT);
+  private final Arena arena;
+  private final MemorySegment block;
   private final MemorySegment bounce;
 
   /**
    * @param pieceBytes the longest payload piece that will go through the bounce area
    */
   public IoScratch(long pieceBytes) {
+    this(Arena.ofShared(), pieceBytes);
+  }
+
+  /**
+   * @param arena where the memory comes from; closed with this, and with it all that shares it
+   */
+  public IoScratch(Arena arena, long pieceBytes) {
+    this.arena = arena;
+    block = arena.allocate(ALIGNMENT, ALIGNMENT);
     long rounded = (pieceBytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     bounce = arena.allocate(Math.max(rounded, ALIGNMENT), ALIGNMENT);
   }

@@ -14,6 +14,10 @@ final class IoVector {
   static final int BYTES = MAX_AREAS * AREA_BYTES;
 
   private final MemorySegment areas;
+
+  /** The areas as they were added: address and length of each. */
+  private final long[] added = new long[2 * MAX_AREAS];
+
   private int first;
   private int end;
   private long bytes;
@@ -36,6 +40,8 @@ final class IoVector {
     if (end == MAX_AREAS) {
       throw new IllegalStateException("more than " + MAX_AREAS + " areas");
     }
+    added[2 * end] = address;
+    added[2 * end + 1] = length;
     areas.set(JAVA_LONG, (long) end * AREA_BYTES, address);
     areas.set(JAVA_LONG, (long) end * AREA_BYTES + 8, length);
     end++;
@@ -60,6 +66,15 @@ final class IoVector {
       }
       left -= length;
       first++;
+    }
+  }
+
+  /** Takes back every {@link #advance}. */
+  void rewind() {
+    int count = end;
+    clear();
+    while (end < count) {
+      add(added[2 * end], added[2 * end + 1]);
     }
   }
 

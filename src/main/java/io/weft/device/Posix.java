@@ -64,6 +64,7 @@ final class Posix {
   static final int EAGAIN = 11;
   static final int ENOMEM = 12;
   static final int EACCES = 13;
+  static final int EBUSY = 16;
   static final int EEXIST = 17;
   static final int ENODEV = 19;
   static final int ENOTDIR = 20;
@@ -88,6 +89,10 @@ final class Posix {
   static final int EDQUOT = 122;
 
   private static final int SYS_CLOSE = ARM ? 57 : 3;
+  private static final int SYS_WRITE = ARM ? 64 : 1;
+  private static final int SYS_MMAP = ARM ? 222 : 9;
+  private static final int SYS_MUNMAP = ARM ? 215 : 11;
+  private static final int SYS_EVENTFD2 = ARM ? 19 : 290;
   private static final int SYS_FLOCK = ARM ? 32 : 73;
   private static final int SYS_FSYNC = ARM ? 82 : 74;
   private static final int SYS_FDATASYNC = ARM ? 83 : 75;
@@ -103,7 +108,12 @@ final class Posix {
   private static final int SYS_PRLIMIT64 = ARM ? 261 : 302;
   private static final int SYS_RENAMEAT2 = ARM ? 276 : 316;
   private static final int SYS_STATX = ARM ? 291 : 332;
+  private static final int SYS_IO_URING_SETUP = 425;
+  private static final int SYS_IO_URING_ENTER = 426;
   private static final int SYS_OPENAT2 = 437;
+
+  private static final int PROT_READ_WRITE = 1 | 2;
+  private static final int MAP_SHARED_POPULATE = 0x1 | 0x8000;
 
   private static final int RLIMIT_NOFILE = 7;
 
@@ -366,6 +376,51 @@ final class Posix {
 
   private static long statfs(int offset) {
     return FRAME.get().memory.get(JAVA_LONG, Frame.STATFS + offset);
+  }
+
+  /** A counter to wake a reader with; close-on-exec. */
+  static int eventfd() {
+    return (int) call(FRAME.get(), SYS_EVENTFD2, 0, O_CLOEXEC, 0, 0, 0);
+  }
+
+  /** Adds one to the counter. */
+  static long signal(int eventFd) {
+    Frame frame = FRAME.get();
+    frame.memory.set(JAVA_LONG, Frame.STATFS, 1);
+    return call(frame, SYS_WRITE, eventFd, frame.address + Frame.STATFS, Long.BYTES, 0, 0);
+  }
+
+  /**
+   * Makes a ring.
+   *
+   * @param parameters {@code struct io_uring_params}
+   */
+  static int ringSetup(int entries, MemorySegment parameters) {
+    return (int) call(FRAME.get(), SYS_IO_URING_SETUP, entries, parameters.address(), 0, 0, 0);
+  }
+
+  /** Hands entries to the kernel and takes completions; not repeated when a signal cuts it off. */
+  static int ringEnter(int ringFd, int submitted, int completed, int flags) {
+    return (int)
+        syscall(FRAME.get(), SYS_IO_URING_ENTER, ringFd, submitted, completed, flags, 0, NOTHING);
+  }
+
+  /** Maps a shared part of a file, to be read and written; the address, or the negated errno. */
+  static long map(int fd, long length, long offset) {
+    // The sixth argument of mmap is the offset.
+    return syscall(
+        FRAME.get(),
+        SYS_MMAP,
+        0,
+        length,
+        PROT_READ_WRITE,
+        MAP_SHARED_POPULATE,
+        fd,
+        MemorySegment.ofAddress(offset));
+  }
+
+  static void unmap(long address, long length) {
+    call(FRAME.get(), SYS_MUNMAP, address, length, 0, 0, 0);
   }
 
   /** How many descriptors this process may have. */

@@ -88,6 +88,7 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Returned>> 
 
     @Override
     public void done(Transfer.Piece piece) {
+      inFlight.back(piece);
       arrive(new Returned(piece, false));
     }
 

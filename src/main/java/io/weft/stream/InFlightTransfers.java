@@ -23,6 +23,7 @@ final class InFlightTransfers {
       new PieceRunner.Listener() {
         @Override
         public void done(Transfer.Piece piece) {
+          back(piece);
           doneWithoutStream(piece);
         }
 
@@ -44,22 +45,17 @@ final class InFlightTransfers {
     }
   }
 
+  /**
+   * @param listener calls {@link #back} for the piece
+   */
   void run(Transfer.Piece piece, PieceRunner.Listener listener) {
     withWorkers.add(piece);
-    runner.run(
-        piece,
-        new PieceRunner.Listener() {
-          @Override
-          public void done(Transfer.Piece back) {
-            withWorkers.remove(back);
-            listener.done(back);
-          }
+    runner.run(piece, listener);
+  }
 
-          @Override
-          public void stuck(Transfer.Piece kept) {
-            listener.stuck(kept);
-          }
-        });
+  /** The workers are done with it: whoever listens says so first of all. */
+  void back(Transfer.Piece piece) {
+    withWorkers.remove(piece);
   }
 
   /**

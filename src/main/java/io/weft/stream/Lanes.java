@@ -4,22 +4,22 @@ import io.weft.base.Ticker;
 import io.weft.core.Lane;
 import io.weft.core.LaneScheduler;
 import io.weft.core.Transfer;
-import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
 import org.apache.pekko.Done;
-import org.apache.pekko.NotUsed;
 import org.apache.pekko.japi.Pair;
+import org.apache.pekko.stream.ActorAttributes;
 import org.apache.pekko.stream.Attributes;
 import org.apache.pekko.stream.BoundedSourceQueue;
-import org.apache.pekko.stream.ClosedShape;
+import org.apache.pekko.stream.FlowShape;
+import org.apache.pekko.stream.Graph;
 import org.apache.pekko.stream.KillSwitches;
 import org.apache.pekko.stream.Materializer;
 import org.apache.pekko.stream.UniqueKillSwitch;
 import org.apache.pekko.stream.javadsl.Flow;
 import org.apache.pekko.stream.javadsl.GraphDSL;
 import org.apache.pekko.stream.javadsl.Keep;
-import org.apache.pekko.stream.javadsl.RunnableGraph;
 import org.apache.pekko.stream.javadsl.Source;
 
 /**
@@ -32,11 +32,11 @@ import org.apache.pekko.stream.javadsl.Source;
  *   STORE    queue -+       +----piece, done------+
  * </pre>
  *
- * All of it is one island: no asynchronous boundary, no hidden buffer. A transfer that was offered
- * is finished exactly once, also where the stream ends early.
+ * All of it is one island on one dispatcher: no asynchronous boundary, no hidden buffer. A transfer
+ * that was offered is finished exactly once, also where the stream ends early.
  */
 public final class Lanes {
-  private static final Lane[] LANES = Lane.values();
+  private static final int LANES = Lane.values().length;
 
   private final List<BoundedSourceQueue<Transfer>> queues;
   private final InFlightTransfers inFlight;
@@ -72,36 +72,30 @@ public final class Lanes {
       String dispatcher,
       Materializer materializer) {
     InFlightTransfers inFlight = new InFlightTransfers(runner);
-    List<BoundedSourceQueue<Transfer>> queues = new ArrayList<>();
-    List<Source<Transfer, NotUsed>> sources = new ArrayList<>();
-    for (int i = 0; i < LANES.length; i++) {
-      Pair<BoundedSourceQueue<Transfer>, Source<Transfer, NotUsed>> pair =
-          Source.<Transfer>queue(queueSize).preMaterialize(materializer);
-      queues.add(pair.first());
-      sources.add(pair.second());
-    }
-    Pair<UniqueKillSwitch, CompletionStage<Done>> running =
-        RunnableGraph.fromGraph(
-                GraphDSL.create(
-                    Flow.of(Transfer.Piece.class)
-                        .via(new DeviceStage(inFlight, runner.capacity()))
-                        .viaMat(KillSwitches.single(), Keep.right())
-                        .watchTermination(Keep.both()),
-                    (builder, device) -> {
-                      LaneMerge.LaneShape merge =
-                          builder.add(new LaneMerge(limits, inFlight, ticker));
-                      for (int i = 0; i < LANES.length; i++) {
-                        builder.from(builder.add(sources.get(i)).out()).toInlet(merge.lanes.get(i));
-                      }
-                      builder.from(merge.out).toInlet(device.in());
-                      builder.from(device.out()).toInlet(merge.returned);
-                      return ClosedShape.getInstance();
-                    }))
-            .withAttributes(
-                Attributes.inputBuffer(1, 1)
-                    .and(org.apache.pekko.stream.ActorAttributes.dispatcher(dispatcher)))
-            .run(materializer);
-    return new Lanes(queues, inFlight, running.first(), running.second());
+    Graph<FlowShape<Returned, Transfer.Piece>, List<BoundedSourceQueue<Transfer>>> lanes =
+        GraphDSL.create(
+            Collections.nCopies(LANES, Source.<Transfer>queue(queueSize)),
+            (builder, queues) -> {
+              LaneMerge.LaneShape merge = builder.add(new LaneMerge(limits, inFlight, ticker));
+              for (int i = 0; i < LANES; i++) {
+                builder.from(queues.get(i)).toInlet(merge.lanes.get(i));
+              }
+              return FlowShape.of(merge.returned, merge.out);
+            });
+    Flow<Transfer.Piece, Returned, Pair<UniqueKillSwitch, CompletionStage<Done>>> device =
+        Flow.of(Transfer.Piece.class)
+            .via(new DeviceStage(inFlight, runner.capacity()))
+            .viaMat(KillSwitches.single(), Keep.right())
+            .watchTermination(Keep.both());
+    Pair<List<BoundedSourceQueue<Transfer>>, Pair<UniqueKillSwitch, CompletionStage<Done>>>
+        running =
+            Flow.fromGraph(lanes)
+                .joinMat(device, Keep.both())
+                .withAttributes(
+                    Attributes.inputBuffer(1, 1).and(ActorAttributes.dispatcher(dispatcher)))
+                .run(materializer);
+    return new Lanes(
+        running.first(), inFlight, running.second().first(), running.second().second());
   }
 
   /**

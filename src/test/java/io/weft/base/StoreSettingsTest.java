@@ -121,6 +121,8 @@ class StoreSettingsTest {
                   request-timeout = 19s
                   shutdown-timeout = 23 seconds
                   io {
+                    engine = IO-uring
+                    ring-depth = 27
                     threads = 29
                     queue-per-worker = 31
                     reserved-for-loads = 37
@@ -167,6 +169,8 @@ class StoreSettingsTest {
             Duration.ofSeconds(19),
             Duration.ofSeconds(23),
             new StoreSettings.Io(
+                StoreSettings.Engine.IO_URING,
+                27,
                 29,
                 31,
                 37,

@@ -29,7 +29,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.pekko.Done;
 import org.apache.pekko.actor.testkit.typed.javadsl.ActorTestKit;
+import org.apache.pekko.pattern.Patterns;
 import org.apache.pekko.stream.Materializer;
+import org.apache.pekko.stream.impl.ExtendedActorMaterializer;
+import org.apache.pekko.stream.impl.StreamSupervisor;
 import org.awaitility.core.ConditionFactory;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -214,6 +217,29 @@ class LanesTest {
     assertEquals(1, stuck.finishes.get());
     assertEquals(1, next.finishes.get());
     runner.assertNeverBeyondCapacity();
+  }
+
+  /** Queues, merge and device are one actor: no transfer changes threads between them. */
+  @Test
+  void allOfItIsOneIsland() throws Exception {
+    Materializer materializer = Materializer.createMaterializer(kit.system());
+    FakeRunner runner = new FakeRunner(1);
+    Lanes lanes = Lanes.start(WIDE, 16, runner, ticker, "weft.dispatcher", materializer);
+    lanes.offer(FakeTransfer.whole("t", Lane.LOAD, 10));
+    soon().until(() -> runner.running() == 1);
+    StreamSupervisor.Children children =
+        (StreamSupervisor.Children)
+            Patterns.ask(
+                    ((ExtendedActorMaterializer) materializer).supervisor(),
+                    StreamSupervisor.GetChildren$.MODULE$,
+                    Duration.ofSeconds(20))
+                .toCompletableFuture()
+                .get();
+    assertEquals(1, children.children().size());
+    runner.finishFirst();
+    lanes.complete();
+    ended(lanes);
+    materializer.shutdown();
   }
 
   @Test
