@@ -63,6 +63,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class StoreSupervisor extends AbstractBehavior<Object> {
   private static final Duration DEADLINE_TICK = Duration.ofMillis(25);
+
+  /** For so long after a load the next is expected, and stores leave the device to it. */
+  private static final Duration LOADS_LINGER = Duration.ofMillis(20);
+
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
 
   /** More generations than a lost index can have given out unseen. */
@@ -639,7 +643,12 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     Lanes started =
         Lanes.start(
             new LaneScheduler.Limits(
-                pool.capacity(), io.reservedForLoads(), io.inFlightBytes(), io.ageStep().toNanos()),
+                pool.capacity(),
+                io.reservedForLoads(),
+                io.inFlightBytes(),
+                io.besideLoadsBytes(),
+                LOADS_LINGER.toNanos(),
+                io.ageStep().toNanos()),
             // Beside requests, each store may have a victim to remove, and a removal its retry.
             settings.intake().operations() * 4,
             pool,

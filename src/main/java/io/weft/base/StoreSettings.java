@@ -69,6 +69,7 @@ public record StoreSettings(
    * @param pieceBytes the longest piece of a chunk that goes to the device at once
    * @param piecesPerChunk pieces of one chunk that may be in flight at once
    * @param inFlightBytes device bytes in flight
+   * @param besideLoadsBytes what of those stores and deletes may have while loads come
    * @param ageStep how long a lane's head waits for each rank that it rises
    * @param stuckAfter when an operation counts as stuck in the kernel
    * @param stuckThreadsMax threads replaced because of that, at the most
@@ -86,6 +87,7 @@ public record StoreSettings(
       long pieceBytes,
       int piecesPerChunk,
       long inFlightBytes,
+      long besideLoadsBytes,
       Duration ageStep,
       Duration stuckAfter,
       int stuckThreadsMax,
@@ -167,6 +169,7 @@ public record StoreSettings(
                 weft.size("io.piece", 4096),
                 weft.count("io.pieces-per-chunk", 1, 1024),
                 weft.size("io.in-flight", 4096),
+                weft.size("io.in-flight-beside-loads", 4096),
                 weft.positive("io.age-step"),
                 weft.positive("io.stuck-after"),
                 weft.count("io.stuck-threads-max", 0, 10_000),

@@ -20,7 +20,9 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Bounds.</b> At most {@code maxPieces} pieces and {@code maxBytes} bytes are out at once
  * (one piece larger than {@code maxBytes} may go alone). Stores have a bound of their own below
  * both, so that a load that arrives while stores saturate the device finds {@code reservedPieces}
- * slots free and never waits behind a full set of writes.
+ * slots free and never waits behind a full set of writes. While loads come, and for {@code
+ * lingerNanos} after the last, stores have {@code besideLoadsBytes} out at the most: what the
+ * device has got it serves in its own order, and a load waits for all of it.
  *
  * <p>Transfers are chosen between piece by piece: a load never waits behind a whole large store.
  */
@@ -30,16 +32,30 @@ public final class LaneScheduler {
    * @param maxPieces pieces out at once
    * @param reservedPieces how many of those stores and deletes leave alone
    * @param maxBytes bytes out at once
+   * @param besideLoadsBytes what of those stores and deletes may have while loads come
+   * @param lingerNanos for how long after one load the next is expected
    * @param ageStepNanos how long a lane's head waits for each rank that it rises
    */
-  public record Limits(int maxPieces, int reservedPieces, long maxBytes, long ageStepNanos) {
+  public record Limits(
+      int maxPieces,
+      int reservedPieces,
+      long maxBytes,
+      long besideLoadsBytes,
+      long lingerNanos,
+      long ageStepNanos) {
+
+    /** Stores have all of {@code maxBytes}, loads or not. */
+    public Limits(int maxPieces, int reservedPieces, long maxBytes, long ageStepNanos) {
+      this(maxPieces, reservedPieces, maxBytes, maxBytes, 0, ageStepNanos);
+    }
+
     public Limits {
       if (maxPieces < 1 || reservedPieces < 0 || reservedPieces >= maxPieces) {
         throw new IllegalArgumentException(
             "of %d pieces %d cannot be reserved".formatted(maxPieces, reservedPieces));
       }
-      if (maxBytes < 1 || ageStepNanos < 1) {
-        throw new IllegalArgumentException("maxBytes and ageStepNanos are positive");
+      if (maxBytes < 1 || besideLoadsBytes < 1 || lingerNanos < 0 || ageStepNanos < 1) {
+        throw new IllegalArgumentException("bytes and times are positive");
       }
     }
   }
@@ -63,6 +79,8 @@ public final class LaneScheduler {
   private final Set<Transfer.Piece> stuck = new HashSet<>();
   private int allPiecesOut;
   private long allBytesOut;
+  private boolean loadsCame;
+  private long lastLoadNanos;
 
   public LaneScheduler(Limits limits) {
     this.limits = limits;
@@ -109,7 +127,7 @@ public final class LaneScheduler {
     long chosenRank = Long.MAX_VALUE;
     for (Lane lane : LANES) {
       Waiting head = queue(lane).peekFirst();
-      if (head == null || !fits(lane, head.transfer.nextPieceBytes())) {
+      if (head == null || !fits(lane, head.transfer.nextPieceBytes(), nowNanos)) {
         continue;
       }
       long rank = lane.rank() - (nowNanos - head.sinceNanos) / limits.ageStepNanos();
@@ -130,6 +148,10 @@ public final class LaneScheduler {
       head.sinceNanos = nowNanos;
     }
     count(chosen, 1, piece.bytes());
+    if (!isBackground(chosen)) {
+      loadsCame = true;
+      lastLoadNanos = nowNanos;
+    }
     return piece;
   }
 
@@ -177,15 +199,25 @@ public final class LaneScheduler {
     return null;
   }
 
-  private boolean fits(Lane lane, long bytes) {
-    boolean background = lane == Lane.STORE || lane == Lane.DELETE;
+  private static boolean isBackground(Lane lane) {
+    return lane == Lane.STORE || lane == Lane.DELETE;
+  }
+
+  private boolean loadsCome(long nowNanos) {
+    return piecesOut[Lane.LOAD.rank()] + piecesOut[Lane.PREFETCH.rank()] > 0
+        || (loadsCame && nowNanos - lastLoadNanos < limits.lingerNanos());
+  }
+
+  private boolean fits(Lane lane, long bytes, long nowNanos) {
+    boolean background = isBackground(lane);
     int slots = background ? limits.maxPieces() - limits.reservedPieces() : limits.maxPieces();
     if (allPiecesOut >= limits.maxPieces()) {
       return false;
     }
     if (background) {
       int out = piecesOut[Lane.STORE.rank()] + piecesOut[Lane.DELETE.rank()];
-      long bytesLimit = limits.maxBytes() / limits.maxPieces() * slots;
+      long share = limits.maxBytes() / limits.maxPieces() * slots;
+      long bytesLimit = loadsCome(nowNanos) ? Math.min(share, limits.besideLoadsBytes()) : share;
       long backgroundBytes = bytesOut[Lane.STORE.rank()] + bytesOut[Lane.DELETE.rank()];
       if (out >= slots || (out > 0 && bytes > 0 && backgroundBytes + bytes > bytesLimit)) {
         return false;

@@ -129,6 +129,7 @@ class StoreSettingsTest {
                     piece = 8KiB
                     pieces-per-chunk = 41
                     in-flight = 43MiB
+                    in-flight-beside-loads = 3MiB
                     age-step = 47ms
                     stuck-after = 53s
                     stuck-threads-max = 59
@@ -177,6 +178,7 @@ class StoreSettingsTest {
                 8 << 10,
                 41,
                 43 << 20,
+                3 << 20,
                 Duration.ofMillis(47),
                 Duration.ofSeconds(53),
                 59,

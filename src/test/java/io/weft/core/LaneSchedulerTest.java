@@ -306,4 +306,27 @@ class LaneSchedulerTest {
           }
         });
   }
+
+  /** While loads come, and a while after, the device gets few stores at once. */
+  @Test
+  void storesLeaveTheDeviceToLoadsThatCome() {
+    LaneScheduler lanes = new LaneScheduler(new LaneScheduler.Limits(16, 2, 1_600, 100, 50, AGE));
+    for (int i = 0; i < 10; i++) {
+      lanes.enter(FakeTransfer.whole("store" + i, Lane.STORE, 100), 0);
+    }
+    assertNotNull(lanes.takeNext(0));
+    Transfer.Piece second = lanes.takeNext(0);
+    assertNotNull(second);
+    lanes.enter(FakeTransfer.whole("load", Lane.LOAD, 100), 1);
+    Transfer.Piece load = lanes.takeNext(1);
+    assertNotNull(load);
+    assertEquals(Lane.LOAD, load.transfer().lane());
+    assertNull(lanes.takeNext(1), "200 bytes of stores are out, beside a load only 100 may be");
+    lanes.done(second, 2);
+    assertNull(lanes.takeNext(2));
+    lanes.done(load, 3);
+    assertNull(lanes.takeNext(50), "the next load may come");
+    assertNotNull(lanes.takeNext(51));
+    assertNotNull(lanes.takeNext(51));
+  }
 }
