@@ -105,8 +105,7 @@ public final class FileLayout implements ChunkMedium {
       @Nullable ChunkAddress recycled,
       IoScratch scratch)
       throws DeviceException {
-    forget(recycled);
-    StagedChunk staged = stage(address, metadata, payload.byteSize());
+    StagedChunk staged = stage(address, metadata, payload.byteSize(), recycled);
     try {
       staged.publishWhole(payload, scratch);
     } finally {
@@ -121,8 +120,7 @@ public final class FileLayout implements ChunkMedium {
       long payloadLength,
       @Nullable ChunkAddress recycled)
       throws DeviceException {
-    forget(recycled);
-    StagedChunk staged = stage(address, metadata, payloadLength);
+    StagedChunk staged = stage(address, metadata, payloadLength, recycled);
     boolean begun = false;
     try {
       staged.allocate();
@@ -135,17 +133,123 @@ public final class FileLayout implements ChunkMedium {
     }
   }
 
-  private void forget(@Nullable ChunkAddress recycled) throws DeviceException {
-    if (recycled != null) {
-      var _ = delete(recycled);
-    }
-  }
-
-  private StagedChunk stage(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+  private StagedChunk stage(
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      long payloadLength,
+      @Nullable ChunkAddress recycled)
       throws DeviceException {
     if (payloadLength < 0 || payloadLength > Chunks.MAX_PAYLOAD_BYTES) {
       throw new IllegalArgumentException("no payload has " + payloadLength + " bytes");
     }
+    if (recycled != null) {
+      StagedChunk staged = stageRecycled(address, metadata, payloadLength, recycled);
+      if (staged != null) {
+        return staged;
+      }
+      var _ = delete(recycled);
+    }
+    return stageNew(address, metadata, payloadLength);
+  }
+
+  /**
+   * Makes a retired chunk's file the staging file of a new one: no inode is made, no block freed or
+   * allocated. Between the two names it has a staging one, so a crash leaves what a scan removes.
+   *
+   * @return null where the file is not to be had, or is not what it should be: its name may still
+   *     be there
+   */
+  private @Nullable StagedChunk stageRecycled(
+      ChunkAddress address, ChunkMetadata metadata, long payloadLength, ChunkAddress recycled)
+      throws DeviceException {
+    enter("store");
+    Leaf from = null;
+    Leaf leaf = null;
+    boolean staged = false;
+    try {
+      from = leaves.open(ChunkName.leaf(recycled.key()));
+      if (from == null) {
+        return null;
+      }
+      leaf = leaves.openOrCreate(ChunkName.leaf(address.key()));
+      String name = store.stagingName();
+      if (!from.directory().moved(ChunkName.of(recycled), leaf.directory(), name)) {
+        return null;
+      }
+      DataFile file = recycledFile(leaf.directory(), name, payloadLength);
+      if (file == null) {
+        if (durability == Durability.FULL) {
+          from.directory().sync();
+        }
+        return null;
+      }
+      Leaf used = leaf;
+      Leaf vacated = from;
+      staged = true;
+      return new StagedChunk(
+          this,
+          address,
+          metadata,
+          payloadLength,
+          leaf.directory(),
+          name,
+          file,
+          from.directory(),
+          () -> {
+            vacated.release();
+            closeFile(file, used);
+          });
+    } finally {
+      if (!staged) {
+        if (from != null) {
+          from.release();
+        }
+        end(null, leaf);
+      }
+    }
+  }
+
+  /**
+   * Opens a file to be written anew, where all its room is its own already; else removes it and
+   * returns null.
+   */
+  private @Nullable DataFile recycledFile(Directory directory, String name, long payloadLength)
+      throws DeviceException {
+    DataFile file = null;
+    boolean fits = false;
+    try {
+      file = directory.openToOverwrite(name, store.isDirect());
+      // Whoever gave it another name, as a copy perhaps, would see it change.
+      fits =
+          file != null
+              && Posix.statx(file.fd()) == 0
+              && Posix.statIsRegularFile()
+              && Posix.statSize() == ChunkFormat.fileBytes(payloadLength)
+              && Posix.statPhysicalBytes() >= physicalBytes(payloadLength)
+              && Posix.statLinks() == 1;
+    } finally {
+      if (!fits) {
+        if (file != null) {
+          file.close();
+        }
+        remove(directory, name);
+      }
+    }
+    return fits ? file : null;
+  }
+
+  /** Removes what has this staging name; a directory, which somebody put there, is set aside. */
+  private void remove(Directory directory, String name) throws DeviceException {
+    int result = Posix.unlinkat(directory.fd(), name, 0);
+    if (result == -Posix.EISDIR || result == -Posix.EPERM) {
+      var _ = quarantine.take(directory, name);
+    } else if (result < 0 && result != -Posix.ENOENT) {
+      throw Posix.failure("unlink", directory.pathOf(name), result);
+    }
+  }
+
+  private StagedChunk stageNew(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+      throws DeviceException {
     enter("store");
     boolean staged = false;
     try {
@@ -175,6 +279,7 @@ public final class FileLayout implements ChunkMedium {
           leaf.directory(),
           name,
           file,
+          null,
           () -> closeFile(created, used));
     } finally {
       if (!staged) {
@@ -196,7 +301,7 @@ public final class FileLayout implements ChunkMedium {
     }
   }
 
-  /** Ends what {@link #stage} or {@link #beginLoad} began. */
+  /** Ends what {@link #stageNew} or {@link #beginLoad} began. */
   private void closeFile(DataFile file, Leaf leaf) {
     file.close();
     leaf.release();

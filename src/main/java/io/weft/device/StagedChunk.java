@@ -5,6 +5,7 @@ import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import io.weft.base.Durability;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A chunk that is being written under a staging name. The descriptor stays open until the last
@@ -19,6 +20,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
   private final String stagingName;
   private final String finalName;
   private final DataFile file;
+  private final @Nullable Directory vacated;
   private final PieceSums sums;
   private final UseCount uses;
 
@@ -31,6 +33,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
   private boolean abandoned;
 
   /**
+   * @param vacated the directory in which the file had another chunk's name; null where it is new
    * @param onClosed called once, when nobody uses the file any more
    */
   StagedChunk(
@@ -41,6 +44,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
       Directory directory,
       String stagingName,
       DataFile file,
+      @Nullable Directory vacated,
       Runnable onClosed) {
     this.layout = layout;
     this.address = address;
@@ -50,6 +54,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     this.stagingName = stagingName;
     this.finalName = ChunkName.of(address);
     this.file = file;
+    this.vacated = vacated;
     this.sums = new PieceSums(payloadLength);
     this.uses = new UseCount(onClosed);
   }
@@ -81,9 +86,11 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
   }
 
-  /** Takes the room for the whole chunk. */
+  /** Takes the room for the whole chunk; a recycled file has it. */
   void allocate() throws DeviceException {
-    file.allocate(ChunkFormat.fileBytes(payloadLength));
+    if (vacated == null) {
+      file.allocate(ChunkFormat.fileBytes(payloadLength));
+    }
   }
 
   /** Writes and publishes the whole chunk. */
@@ -115,6 +122,10 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
       if (renaming) {
         // A rename that failed, or whose directory could not be synced, may have happened.
         Posix.unlinkat(directory.fd(), finalName, 0);
+      }
+      if (vacated != null && layout.durability() == Durability.FULL) {
+        // As a delete of the recycled chunk would have done.
+        Posix.fsync(vacated.fd());
       }
     }
     uses.close();
@@ -168,6 +179,9 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
     if (durability == Durability.FULL) {
       directory.sync();
+      if (vacated != null && vacated != directory) {
+        vacated.sync();
+      }
     }
     synchronized (state) {
       published = !abandoned;

@@ -28,12 +28,16 @@ import io.weft.base.Durability;
 import io.weft.device.ChunkMedium.ChunkRead;
 import io.weft.device.ChunkMedium.ChunkWrite;
 import io.weft.device.Layouts.Memory;
+import io.weft.testing.LoopMount;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -464,6 +468,176 @@ abstract class FileLayoutContract {
             public void progress(int done, int parts) {}
           });
     }
+  }
+
+  // Recycling.
+
+  /** Stores a chunk in the file of another, in one go or in pieces. */
+  private void storeOver(ChunkAddress old, ChunkAddress address, byte[] payload, boolean pieces)
+      throws Exception {
+    if (!pieces) {
+      layout.store(address, ChunkMetadata.EMPTY, MemorySegment.ofArray(payload), old, scratch);
+      return;
+    }
+    ChunkWrite write = layout.beginStore(address, ChunkMetadata.EMPTY, payload.length, old);
+    assertFalse(Files.exists(file(layout, old), LinkOption.NOFOLLOW_LINKS));
+    for (int at = 0; at < payload.length; at += 65536) {
+      byte[] piece = Arrays.copyOfRange(payload, at, Math.min(at + 65536, payload.length));
+      write.write(at, MemorySegment.ofArray(piece), scratch);
+    }
+    write.publish(scratch);
+  }
+
+  private static Object inode(Path file) throws IOException {
+    return Files.getAttribute(file, "unix:ino");
+  }
+
+  @ParameterizedTest
+  @EnumSource(Durability.class)
+  void aRetiredChunksFileBecomesTheNewChunks(Durability durability) throws Exception {
+    for (DirectIo direct : List.of(DirectIo.PREFERRED, DirectIo.OFF)) {
+      for (boolean pieces : new boolean[] {false, true}) {
+        reopen(direct, durability);
+        String run = direct + "/" + pieces + "/";
+        for (int i = 0; i < 20; i++) {
+          ChunkAddress old = address(run + "old " + i, 1);
+          ChunkAddress next = address(run + "next " + i, 2);
+          store(layout, old, payload(200_000, i));
+          LoopMount.run(List.of("sync", "--file-system", root.toString()));
+          Object inode = inode(file(layout, old));
+          // Another length, the same room.
+          byte[] payload = payload(199_000 - i, 100 + i);
+          storeOver(old, next, payload, pieces);
+          assertEquals(inode, inode(file(layout, next)));
+          assertFalse(Files.exists(file(layout, old)));
+          fails(Kind.NOT_FOUND, () -> load(layout, old, 200_000));
+          assertArrayEquals(payload, load(layout, next, payload.length));
+        }
+        assertEquals(List.of(), staged(root));
+      }
+    }
+    ScanReport report = scanReport(layout);
+    assertEquals(80, report.chunks());
+    assertEquals(0, report.quarantined());
+  }
+
+  /** What may stand where a recycled chunk's file should. */
+  static Stream<Named<Damage>> plants() {
+    return Stream.of(
+        Named.of("nothing", Files::delete),
+        Named.of("shorter", resize(-4096)),
+        Named.of("longer", resize(4096)),
+        Named.of(
+            "holes",
+            file -> {
+              Files.delete(file);
+              try (var channel =
+                  FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                channel.write(ByteBuffer.allocate(1), 4096 + 40_960 - 1);
+              }
+            }),
+        Named.of(
+            "a directory",
+            file -> {
+              Files.delete(file);
+              Files.createDirectory(file);
+              Files.writeString(file.resolve("notes"), "mine");
+            }),
+        Named.of(
+            "a link",
+            file -> {
+              Path elsewhere = Files.createTempFile("elsewhere", "");
+              Files.write(elsewhere, Files.readAllBytes(file));
+              Files.delete(file);
+              Files.createSymbolicLink(file, elsewhere);
+            }),
+        Named.of(
+            "a pipe",
+            file -> {
+              Files.delete(file);
+              LoopMount.run(List.of("mkfifo", file.toString()));
+            }));
+  }
+
+  @ParameterizedTest
+  @MethodSource("plants")
+  void whatIsNotARetiredChunksFileIsNotWrittenTo(Damage plant) throws Exception {
+    for (boolean pieces : new boolean[] {false, true}) {
+      ChunkAddress old = address("old", 1);
+      ChunkAddress next = address("next " + pieces, 2);
+      store(layout, old, payload(40_000, 1));
+      Path file = file(layout, old);
+      plant.to(file);
+      Path elsewhere = Files.isSymbolicLink(file) ? Files.readSymbolicLink(file) : null;
+      byte[] before = elsewhere == null ? new byte[0] : Files.readAllBytes(elsewhere);
+      storeOver(old, next, payload(40_001, 2), pieces);
+      assertFalse(Files.exists(file, LinkOption.NOFOLLOW_LINKS));
+      assertArrayEquals(payload(40_001, 2), load(layout, next, 40_001));
+      assertFalse(layout.delete(old));
+      if (elsewhere != null) {
+        assertArrayEquals(before, Files.readAllBytes(elsewhere));
+        Files.delete(elsewhere);
+      }
+      for (Path aside : quarantined(root)) {
+        assertEquals("mine", Files.readString(aside));
+      }
+    }
+    assertEquals(List.of(), staged(root));
+    assertEquals(2, scanReport(layout).chunks());
+  }
+
+  @Test
+  void aFileWithAnotherNameIsNotOverwritten() throws Exception {
+    store(layout, address("old", 1), payload(40_000, 1));
+    Path copy = root.resolve("copy");
+    Files.createLink(copy, file(layout, address("old", 1)));
+    byte[] before = Files.readAllBytes(copy);
+    storeOver(address("old", 1), address("next", 2), payload(40_000, 2), false);
+    assertArrayEquals(before, Files.readAllBytes(copy));
+    assertArrayEquals(payload(40_000, 2), load(layout, address("next", 2), 40_000));
+    assertFalse(Files.exists(file(layout, address("old", 1))));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Durability.class)
+  void aRecycledChunkIsGoneThoughTheStoreFails(Durability durability) throws Exception {
+    reopen(DirectIo.PREFERRED, durability);
+    ChunkAddress old = address("old", 1);
+    store(layout, address("there", 2), payload(40_000, 2));
+    store(layout, old, payload(40_000, 1));
+    fails(Kind.OTHER, () -> storeOver(old, address("there", 2), payload(40_000, 3), false));
+    fails(Kind.NOT_FOUND, () -> load(layout, old, 40_000));
+
+    store(layout, old, payload(40_000, 1));
+    ChunkWrite gap = layout.beginStore(address("gap", 3), ChunkMetadata.EMPTY, 40_000, old);
+    gap.write(0, MemorySegment.ofArray(payload(4096, 1)), scratch);
+    assertThrows(IllegalStateException.class, () -> gap.publish(scratch));
+    gap.abandon();
+    fails(Kind.NOT_FOUND, () -> load(layout, old, 40_000));
+    fails(Kind.NOT_FOUND, () -> load(layout, address("gap", 3), 40_000));
+
+    store(layout, old, payload(40_000, 1));
+    layout.beginStore(address("given up", 4), ChunkMetadata.EMPTY, 40_000, old).abandon();
+    assertEquals(List.of(), staged(root));
+    assertArrayEquals(payload(40_000, 2), load(layout, address("there", 2), 40_000));
+    assertEquals(1, scanReport(layout).chunks());
+  }
+
+  @Test
+  void aCrashWithARecycledFileLeavesNothingOfEitherChunk() throws Exception {
+    store(layout, address("old", 1), payload(40_000, 1));
+    ChunkWrite dead =
+        layout.beginStore(address("next", 2), ChunkMetadata.EMPTY, 40_000, address("old", 1));
+    dead.write(0, MemorySegment.ofArray(payload(8192, 2)), scratch);
+    Path left = staged(root).getFirst();
+    byte[] bytes = Files.readAllBytes(left);
+    dead.abandon();
+    // A staging name of another process.
+    Files.write(left.resolveSibling("%staging-dead-0"), bytes);
+    reopen(DirectIo.PREFERRED, Durability.RELAXED);
+    ScanReport report = scanReport(layout);
+    assertEquals(1, report.stagingRemoved());
+    assertEquals(0, report.chunks() + report.quarantined());
   }
 
   // Damage.
