@@ -75,7 +75,12 @@ final class Directory {
    * @return null where the name is something that cannot be opened so, as a link or a directory
    */
   @Nullable DataFile openToOverwrite(String name, boolean direct) throws DeviceException {
-    int flags = Posix.O_WRONLY | Posix.O_NOFOLLOW | Posix.O_NONBLOCK;
+    return openInPlace(name, Posix.O_WRONLY, direct);
+  }
+
+  private @Nullable DataFile openInPlace(String name, int access, boolean direct)
+      throws DeviceException {
+    int flags = access | Posix.O_NOFOLLOW | Posix.O_NONBLOCK;
     int file = Posix.openat(fd, name, direct ? flags | Posix.O_DIRECT : flags, 0);
     if (file >= 0) {
       return new DataFile(this, name, file, direct);
@@ -84,6 +89,11 @@ final class Directory {
       throw Posix.failure("open", pathOf(name), file);
     }
     return null;
+  }
+
+  /** Opens what is there for reading and for writing in place; as {@link #openToOverwrite}. */
+  @Nullable DataFile openForUpdate(String name, boolean direct) throws DeviceException {
+    return openInPlace(name, Posix.O_RDWR, direct);
   }
 
   /**

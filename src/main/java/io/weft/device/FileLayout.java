@@ -9,12 +9,7 @@ import io.weft.base.Durability;
 import io.weft.base.Ticker;
 import io.weft.device.LeafDirectories.Leaf;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,68 +17,29 @@ import org.jspecify.annotations.Nullable;
  * under a staging name in the directory where it will stay and gets its own name once it is
  * complete, so whatever has a chunk's name is a whole chunk, of exactly the generation that the
  * name says.
- *
- * <p>The directory belongs to one open layout at a time. {@link #close} never waits: descriptors
- * that an operation in the kernel, an unfinished write or an open read still uses are closed when
- * those are done, and the directory stays locked until then.
  */
-public final class FileLayout implements ChunkMedium {
+public final class FileLayout extends Layout {
   /** Descriptors that are left to the rest of the process when directories are kept open. */
   private static final int KEPT_SHARE = 4;
 
-  private final StoreDirectory store;
   private final LeafDirectories leaves;
-  private final Quarantine quarantine;
-  private final FileSnapshots snapshots;
-  private final Durability durability;
-  private final Ticker ticker;
   private final MediumInfo info;
-  private final UseCount uses;
-  private final CompletableFuture<Void> released = new CompletableFuture<>();
 
-  private FileLayout(StoreDirectory store, Durability durability, Ticker ticker) {
-    this.store = store;
-    this.durability = durability;
-    this.ticker = ticker;
+  FileLayout(StoreDirectory store, Durability durability, Ticker ticker) {
+    super(store, durability, ticker);
     this.leaves =
         new LeafDirectories(
             store.root(),
-            store.chunks(),
+            store.data(),
             store.resolvesBeneath(),
             durability == Durability.FULL,
             (int) Math.min(ChunkName.LEAVES, Posix.descriptorLimit() / KEPT_SHARE));
-    this.quarantine = new Quarantine(store.quarantine(), store.nonce(), ticker);
-    this.info =
-        new MediumInfo(
-            store.path(),
-            store.id(),
-            ChunkFormat.BLOCK_BYTES,
-            store.filesystem(),
-            store.isDirect(),
-            store.directDetail(),
-            0,
-            0,
-            Chunks.MAX_PAYLOAD_BYTES);
-    this.uses =
-        new UseCount(
-            () -> {
-              leaves.close();
-              store.close();
-              released.complete(null);
-            });
-    this.snapshots = new FileSnapshots(store, uses, ticker);
+    this.info = info(0, Chunks.MAX_PAYLOAD_BYTES);
   }
 
-  /**
-   * Opens the store in a directory, or makes one where the directory is empty.
-   *
-   * @throws DeviceException where the directory is missing, not writable, open in another store,
-   *     somebody else's or of a later version, or refuses direct I/O that is required; the message
-   *     says which and what mends it
-   */
-  public static FileLayout open(FileLayoutSettings settings, Ticker ticker) throws DeviceException {
-    StoreDirectory store = StoreDirectory.open(settings, ticker);
-    return new FileLayout(store, settings.durability(), ticker);
+  @Override
+  void closeFiles() {
+    leaves.close();
   }
 
   @Override
@@ -178,7 +134,7 @@ public final class FileLayout implements ChunkMedium {
       }
       DataFile file = recycledFile(leaf.directory(), name, payloadLength);
       if (file == null) {
-        if (durability == Durability.FULL) {
+        if (durability() == Durability.FULL) {
           from.directory().sync();
         }
         return null;
@@ -312,11 +268,7 @@ public final class FileLayout implements ChunkMedium {
   public void load(
       ChunkAddress address, MemorySegment target, long payloadLength, IoScratch scratch)
       throws DeviceException {
-    requireWritable(target);
-    if (target.byteSize() < payloadLength) {
-      throw new IllegalArgumentException(
-          "%d bytes do not fit a buffer of %d".formatted(payloadLength, target.byteSize()));
-    }
+    requireRoom(target, payloadLength);
     enter("load");
     try {
       Leaf leaf = present("load", address);
@@ -325,7 +277,7 @@ public final class FileLayout implements ChunkMedium {
         try {
           MemorySegment payload = target.asSlice(0, payloadLength);
           long spare = target.byteSize() - payloadLength;
-          int sum = PayloadIo.readWhole(file, payload, spare, scratch);
+          int sum = PayloadIo.readWhole(file, 0, payload, spare, scratch);
           ChunkBlock block = verifiedBlock(file.path(), scratch.block());
           requireAddress(file.path(), block, address, payloadLength);
           requireSum(file.path(), block.payloadCrc(), sum);
@@ -355,7 +307,7 @@ public final class FileLayout implements ChunkMedium {
       Leaf used = leaf;
       DataFile opened = file;
       begun = true;
-      return new OpenChunk(file, block, () -> closeFile(opened, used));
+      return new OpenChunk(file, 0, block, () -> closeFile(opened, used));
     } finally {
       if (!begun) {
         end(file, leaf);
@@ -401,7 +353,7 @@ public final class FileLayout implements ChunkMedium {
     try {
       leaf = leaves.open(ChunkName.leaf(address.key()));
       boolean removed = leaf != null && leaf.directory().unlink(ChunkName.of(address));
-      if (removed && leaf != null && durability == Durability.FULL) {
+      if (removed && leaf != null && durability() == Durability.FULL) {
         leaf.directory().sync();
       }
       return removed;
@@ -442,7 +394,7 @@ public final class FileLayout implements ChunkMedium {
         return;
       }
       directory.rename(from, directory, to);
-      if (durability == Durability.FULL) {
+      if (durability() == Durability.FULL) {
         directory.sync();
       }
     } finally {
@@ -463,16 +415,6 @@ public final class FileLayout implements ChunkMedium {
   }
 
   @Override
-  public long pruneQuarantine(long keepBytes) throws DeviceException {
-    enter("prune quarantine");
-    try {
-      return quarantine.prune(keepBytes);
-    } finally {
-      uses.exit();
-    }
-  }
-
-  @Override
   public ScanReport scan(int threads, BatchSink sink) throws DeviceException {
     enter("scan");
     try {
@@ -482,17 +424,7 @@ public final class FileLayout implements ChunkMedium {
     }
   }
 
-  /** Whether the directory holds a store, of whatever version; changes nothing. */
-  public static boolean isStore(Path directory) {
-    return Files.isRegularFile(directory.resolve(StoreDirectory.FORMAT), LinkOption.NOFOLLOW_LINKS);
-  }
-
-  /**
-   * Reads every file of the store from end to end and says of each what it is. Nothing is changed,
-   * except that wrong chunks go to quarantine where {@code quarantineWrong} says so.
-   *
-   * @param quarantineWrong whether chunks that do not verify are moved out of the way
-   */
+  @Override
   public void verify(int threads, boolean quarantineWrong, VerifySink sink) throws DeviceException {
     enter("verify");
     try {
@@ -500,63 +432,6 @@ public final class FileLayout implements ChunkMedium {
           .run(threads);
     } finally {
       uses.exit();
-    }
-  }
-
-  /** Where {@link #verify} hands over what it found; one call at a time. */
-  public interface VerifySink {
-    void file(VerifiedFile file);
-
-    /** So many of all the parts of the walk are done. */
-    void progress(int done, int parts);
-  }
-
-  @Override
-  public SnapshotStore snapshots() {
-    return snapshots;
-  }
-
-  @Override
-  public FilesystemSpace space() throws DeviceException {
-    enter("statfs");
-    try {
-      return store.space();
-    } finally {
-      uses.exit();
-    }
-  }
-
-  @Override
-  public void probe() throws DeviceException {
-    enter("probe");
-    try {
-      store.probe();
-    } finally {
-      uses.exit();
-    }
-  }
-
-  @Override
-  public void close() {
-    uses.close();
-  }
-
-  @Override
-  public CompletionStage<Void> released() {
-    return released.minimalCompletionStage();
-  }
-
-  Durability durability() {
-    return durability;
-  }
-
-  long nowMillis() {
-    return ticker.epochMillis();
-  }
-
-  private void enter(String operation) throws DeviceException {
-    if (!uses.enter()) {
-      throw closed(operation, store.path().toString());
     }
   }
 
@@ -604,17 +479,7 @@ public final class FileLayout implements ChunkMedium {
     try {
       return ChunkFormat.decode(block);
     } catch (ChunkFormatException wrong) {
-      // A later version is somebody's good chunk: not to be had here, and not to be moved away.
-      boolean later = wrong.reason() == ChunkFormatException.Reason.LATER_VERSION;
-      throw new DeviceException(
-          later ? Kind.NOT_FOUND : Kind.CORRUPT,
-          "verify",
-          path,
-          -1,
-          -1,
-          0,
-          String.valueOf(wrong.getMessage()),
-          wrong);
+      throw wrong.asDeviceException(path);
     }
   }
 
@@ -642,26 +507,5 @@ public final class FileLayout implements ChunkMedium {
     if (length != expected) {
       throw corrupt(path, "the file has %d bytes, not %d".formatted(length, expected));
     }
-  }
-
-  static void requireSum(String path, int expected, int actual) throws DeviceException {
-    if (expected != actual) {
-      throw corrupt(
-          path, "the payload's checksum is %08x, its bytes give %08x".formatted(expected, actual));
-    }
-  }
-
-  static void requireWritable(MemorySegment target) {
-    if (target.isReadOnly()) {
-      throw new IllegalArgumentException("a chunk cannot be loaded into read-only memory");
-    }
-  }
-
-  private static DeviceException corrupt(String path, String reason) {
-    return new DeviceException(Kind.CORRUPT, "verify", path, -1, -1, 0, reason, null);
-  }
-
-  static DeviceException closed(String operation, String path) {
-    return new DeviceException(Kind.CLOSED, operation, path, -1, -1, 0, "it is closed", null);
   }
 }

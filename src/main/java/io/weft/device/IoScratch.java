@@ -15,6 +15,7 @@ public final class IoScratch implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment block = arena.allocate(ALIGNMENT, ALIGNMENT);
   private final MemorySegment bounce;
+  private final IoVector vector = new IoVector(arena.allocate(IoVector.BYTES, 16));
 
   /**
    * @param pieceBytes the longest payload piece that will go through the bounce area
@@ -32,6 +33,12 @@ public final class IoScratch implements AutoCloseable {
   /** The bounce area: at least one piece, rounded up to whole blocks. */
   public MemorySegment bounce() {
     return bounce;
+  }
+
+  /** The vector of a {@link PreparedIo}, emptied. */
+  IoVector vector() {
+    vector.clear();
+    return vector;
   }
 
   @Override

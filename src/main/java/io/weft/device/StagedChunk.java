@@ -73,6 +73,15 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
   }
 
   @Override
+  public @Nullable PreparedIo prepareWrite(
+      long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException {
+    sums.check(payloadOffset, piece.byteSize());
+    enter("write");
+    return PayloadIo.prepareWrite(
+        file, ChunkFormat.BLOCK_BYTES + payloadOffset, piece, scratch, payloadOffset, sums, uses);
+  }
+
+  @Override
   public void publish(IoScratch scratch) throws DeviceException {
     beginPublish();
     try {
@@ -103,7 +112,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
     beginPublish();
     try {
-      PayloadIo.writeWhole(file, this::encode, payload, scratch);
+      PayloadIo.writeWhole(file, 0, this::encode, payload, scratch);
       finishPublish();
     } finally {
       uses.exit();
@@ -145,7 +154,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
 
   private void enter(String operation) throws DeviceException {
     if (!uses.enter()) {
-      throw FileLayout.closed(operation, file.path());
+      throw Layout.closed(operation, file.path());
     }
   }
 
@@ -166,7 +175,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
     synchronized (state) {
       if (abandoned) {
-        throw FileLayout.closed("publish", file.path());
+        throw Layout.closed("publish", file.path());
       }
       renaming = true;
       try {
@@ -186,7 +195,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     synchronized (state) {
       published = !abandoned;
       if (abandoned) {
-        throw FileLayout.closed("publish", file.path());
+        throw Layout.closed("publish", file.path());
       }
     }
     uses.close();
