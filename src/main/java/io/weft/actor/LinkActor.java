@@ -7,7 +7,7 @@ import io.weft.core.Backoff;
 import io.weft.core.LinkState;
 import io.weft.device.ChunkMedium;
 import io.weft.device.DirectIo;
-import io.weft.device.FileLayoutSettings;
+import io.weft.device.LayoutSettings;
 import io.weft.fabric.Attachment;
 import io.weft.fabric.FabricControl;
 import io.weft.fabric.FabricException;
@@ -109,10 +109,10 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     record Paths(String words) implements Report {}
   }
 
-  /** Opens a medium: {@code FileLayout::open}, or what a test puts in its place. */
+  /** Opens a medium: {@code Layout::open}, or what a test puts in its place. */
   @FunctionalInterface
   interface MediumOpener {
-    ChunkMedium open(FileLayoutSettings settings, Ticker ticker) throws DeviceException;
+    ChunkMedium open(LayoutSettings settings, Ticker ticker) throws DeviceException;
   }
 
   /**
@@ -322,11 +322,17 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     return around
         .opener()
         .open(
-            new FileLayoutSettings(
+            new LayoutSettings(
                 directory,
                 DirectIo.valueOf(store.directIo().toUpperCase(Locale.ROOT)),
                 store.durability(),
-                number),
+                number,
+                switch (store.layout()) {
+                  case FILE -> new LayoutSettings.Files();
+                  case SLAB ->
+                      new LayoutSettings.Slabs(
+                          store.slab().segmentBytes(), store.slab().prewrite());
+                }),
             around.ticker());
   }
 

@@ -14,7 +14,7 @@ import io.weft.base.Ticker;
 import io.weft.core.LaneScheduler;
 import io.weft.core.LinkState;
 import io.weft.device.ChunkMedium;
-import io.weft.device.FileLayout;
+import io.weft.device.Layout;
 import io.weft.fabric.Attachment;
 import io.weft.stream.Lanes;
 import io.weft.stream.Replies;
@@ -171,7 +171,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
                     Attachment.ofSystem(
                         fabric, settings.directory().toAbsolutePath().normalize(), ticker))
             .orElse(null),
-        FileLayout::open);
+        Layout::open);
   }
 
   /**

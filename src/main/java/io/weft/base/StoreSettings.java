@@ -22,6 +22,8 @@ public record StoreSettings(
     long maxChunkBytes,
     String evictionPolicy,
     Map<String, Long> quotaBytes,
+    Layout layout,
+    Slab slab,
     Durability durability,
     String directIo,
     long quarantineBytes,
@@ -58,6 +60,25 @@ public record StoreSettings(
     THREADS,
     /** With io_uring, or the store does not start. */
     IO_URING
+  }
+
+  /** How chunks lie on the filesystem. */
+  public enum Layout {
+    /** Each in a file of its own. */
+    FILE,
+    /** In slots of preallocated segment files. */
+    SLAB
+  }
+
+  /**
+   * What holds for layout SLAB.
+   *
+   * @param segmentBytes what a segment file takes
+   * @param prewrite whether a new segment is written once before it is used
+   */
+  public record Slab(long segmentBytes, boolean prewrite) {
+    private static final long UNIT = 1L << 20;
+    private static final long BYTES_MAX = 64L << 30;
   }
 
   /**
@@ -154,6 +175,8 @@ public record StoreSettings(
             weft.size("max-chunk", 1),
             weft.text("eviction.policy"),
             weft.sizes("eviction.quota"),
+            weft.oneOf("layout", Layout.class),
+            new Slab(weft.size("slab.segment", 1), weft.flag("slab.prewrite")),
             weft.oneOf("durability", Durability.class),
             weft.word("direct-io", "required", "preferred", "off"),
             weft.size("quarantine", 0),
@@ -212,6 +235,11 @@ public record StoreSettings(
     }
     if (io.pieceBytes() % 4096 != 0) {
       throw weft.wrong("io.piece", weft.text("io.piece"), "a multiple of 4 KiB");
+    }
+    long segment = slab.segmentBytes();
+    if (segment < Slab.UNIT || segment > Slab.BYTES_MAX || segment % Slab.UNIT != 0) {
+      throw weft.wrong(
+          "slab.segment", weft.text("slab.segment"), "a multiple of 1 MiB, from 1 MiB to 64 GiB");
     }
     int pieces = io.threads() * io.queuePerWorker();
     if (io.reservedForLoads() >= pieces) {

@@ -7,8 +7,8 @@ import io.weft.base.DeviceException;
 import io.weft.base.Durability;
 import io.weft.base.Ticker;
 import io.weft.device.DirectIo;
-import io.weft.device.FileLayout;
-import io.weft.device.FileLayoutSettings;
+import io.weft.device.Layout;
+import io.weft.device.LayoutSettings;
 import io.weft.device.SnapshotStore;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -102,18 +102,22 @@ final class DirectoryOptions {
       long everything = Math.max(1L << 40, Files.getFileStore(directory()).getTotalSpace());
       settings.put("weft.capacity", everything);
       settings.put("weft.quarantine", everything);
+      long segmentBytes = Layout.segmentBytes(directory());
+      if (segmentBytes > 0) {
+        settings.put("weft.layout", "slab");
+        settings.put("weft.slab.segment", segmentBytes);
+      }
     } catch (IOException e) {
       throw new CommandFailed(ExitCodes.FAILURE, "the filesystem cannot be asked: " + e);
     }
     settings.put("weft.max-chunk", Chunks.MAX_PAYLOAD_BYTES);
-    settings.put(
-        "weft.eviction.policy", FileLayout.isStore(directory()) ? policy() : DEFAULT_POLICY);
+    settings.put("weft.eviction.policy", Layout.isStore(directory()) ? policy() : DEFAULT_POLICY);
     return settings;
   }
 
   /** The policy that the snapshot was written with; the default one where there is no snapshot. */
   private String policy() throws CommandFailed {
-    try (FileLayout layout = openLayout();
+    try (Layout layout = openLayout();
         SnapshotStore.Reader snapshot = layout.snapshots().open()) {
       return snapshot == null || snapshot.header().policy().isEmpty()
           ? DEFAULT_POLICY
@@ -124,15 +128,16 @@ final class DirectoryOptions {
   }
 
   /** The store's files themselves, without a store on top of them. */
-  FileLayout openLayout() throws DeviceException {
-    return FileLayout.open(
-        new FileLayoutSettings(directory(), DirectIo.PREFERRED, Durability.RELAXED),
+  Layout openLayout() throws DeviceException {
+    return Layout.open(
+        new LayoutSettings(
+            directory(), DirectIo.PREFERRED, Durability.RELAXED, "", new LayoutSettings.AsFound()),
         Ticker.system());
   }
 
   void requireStore(CommandLine command) {
     requireDirectory(command);
-    if (!FileLayout.isStore(directory())) {
+    if (!Layout.isStore(directory())) {
       throw new ParameterException(command, "--dir: there is no store in " + directory());
     }
   }

@@ -19,12 +19,12 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code weft inspect}: the self-describing block of one chunk file. */
+/** {@code weft inspect}: the self-describing block of one chunk. */
 @Command(
     name = "inspect",
     description = {
-      "Prints the self-describing block of a chunk file field by field, damaged ones too, and says"
-          + " whether block, payload, length and name fit together.",
+      "Prints the self-describing block of a chunk file, or of a slot, field by field, damaged ones"
+          + " too, and says whether block, payload, length and name fit together.",
       ""
     },
     mixinStandardHelpOptions = true,
@@ -37,12 +37,24 @@ import picocli.CommandLine.Spec;
       "2:the command line, or a file that it names, is not usable"
     },
     footerHeading = "%nExamples:%n",
-    footer = {"  weft inspect /mnt/nvme/weft/chunks/0a/3f/key~1", "  weft inspect FILE --json"})
+    footer = {
+      "  weft inspect /mnt/nvme/weft/chunks/0a/3f/key~1",
+      "  weft inspect /mnt/nvme/weft/segments/0000002a --slot 17",
+      "  weft inspect FILE --json"
+    })
 final class InspectCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
 
-  @Parameters(paramLabel = "FILE", description = "A chunk's file, wherever it lies.")
+  @Parameters(
+      paramLabel = "FILE",
+      description = "A chunk's file, wherever it lies, or a segment's.")
   private @Nullable Path file;
+
+  @Option(
+      names = "--slot",
+      paramLabel = "N",
+      description = "Which slot, from 0, where the file is a segment.")
+  private @Nullable Integer slot;
 
   @Option(names = "--json", description = "Write the result as one JSON object.")
   private boolean json;
@@ -56,7 +68,21 @@ final class InspectCommand implements Callable<Integer> {
     }
     ChunkInspection found;
     try {
-      found = ChunkInspection.of(path);
+      int slots = ChunkInspection.slots(path);
+      Integer place = slot;
+      if (place == null && slots < 0) {
+        found = ChunkInspection.of(path);
+      } else if (slots < 0) {
+        throw new ParameterException(command, "--slot: " + path + " is no segment");
+      } else if (place == null || place < 0 || place >= slots) {
+        throw new ParameterException(
+            command,
+            slots == 0
+                ? path + " is a segment without slots"
+                : "--slot: the segment has slots from 0 to " + (slots - 1));
+      } else {
+        found = ChunkInspection.ofSlot(path, place);
+      }
     } catch (IOException e) {
       throw DirectoryOptions.fileTrouble(command, path, e);
     }

@@ -1,6 +1,6 @@
 package io.weft.cli;
 
-import io.weft.device.FileLayout;
+import io.weft.device.Layout;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -104,7 +104,7 @@ final class ReplayCommand implements Callable<Integer> {
     if (pace != null && pace.speed != null && !(speed > 0 && speed <= 1e9)) {
       throw new ParameterException(command, "--speed: a positive number, not " + pace.speed);
     }
-    if (resume && !FileLayout.isStore(where)) {
+    if (resume && !Layout.isStore(where)) {
       throw new ParameterException(command, "--resume: there is no store in " + where);
     }
     TraceRun run =

@@ -1,9 +1,10 @@
 package io.weft.cli;
 
 import io.weft.base.DeviceException;
-import io.weft.device.FileLayout;
+import io.weft.device.Layout;
 import io.weft.device.VerifiedFile;
 import io.weft.device.VerifiedFile.Verdict;
+import io.weft.device.VerifySink;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
@@ -66,7 +67,7 @@ final class VerifyCommand implements Callable<Integer> {
   @Mixin private final Progress.ModeOption progress = new Progress.ModeOption();
 
   /** Adds up what the walk finds. */
-  private static final class Counts implements FileLayout.VerifySink {
+  private static final class Counts implements VerifySink {
     final Map<Verdict, Long> files = new EnumMap<>(Verdict.class);
     final List<VerifiedFile> named = new ArrayList<>();
     long payloadBytes;
@@ -107,8 +108,8 @@ final class VerifyCommand implements Callable<Integer> {
     }
     directory.requireStore(command);
     long begin = System.nanoTime();
-    try (FileLayout layout = directory.openLayout();
-        Progress shown = progress.start(command, "verify", 100, "% of the directories")) {
+    try (Layout layout = directory.openLayout();
+        Progress shown = progress.start(command, "verify", 100, "% of the store")) {
       Counts counts = new Counts(shown);
       layout.verify(threads, quarantine, counts);
       return report(command, counts, (System.nanoTime() - begin) / 1e9);

@@ -14,6 +14,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 
@@ -22,8 +24,11 @@ import java.util.List;
  * docs/format.md} owns the bytes; this class is their only reader and writer.
  */
 public final class ChunkFormat {
-  /** The format that this program writes, and the latest that it reads. */
+  /** The format of a chunk with a file of its own. */
   public static final int VERSION = 1;
+
+  /** The format of a chunk in a slot. */
+  public static final int SLOT_VERSION = 2;
 
   /** The length of the self-describing block, and what payloads are padded to. */
   public static final int BLOCK_BYTES = Chunks.BLOCK_BYTES;
@@ -46,8 +51,10 @@ public final class ChunkFormat {
   private static final int STORED_AT_AT = 40;
   private static final int FLAGS_AT = 48;
   private static final int RESERVED_AT = 52;
+  private static final int EXPIRES_AT_AT = 56;
   private static final int KEY_AT = 64;
   private static final int BLOCK_CRC_AT = BLOCK_BYTES - 4;
+  private static final int NONCE_AT = BLOCK_CRC_AT - Long.BYTES;
 
   private ChunkFormat() {}
 
@@ -66,12 +73,29 @@ public final class ChunkFormat {
 
   /** Writes the block over the first {@link #BLOCK_BYTES} of {@code target}. */
   static void encode(ChunkBlock block, MemorySegment target) {
+    fill(VERSION, block, target);
+    seal(target);
+  }
+
+  /** As {@link #encode}, for a chunk in a slot. */
+  static void encodeSlot(SlotBlock slot, MemorySegment target) {
+    fill(SLOT_VERSION, slot.block(), target);
+    target.set(U64, EXPIRES_AT_AT, slot.expiresAtMillis());
+    target.set(U64, NONCE_AT, slot.nonce());
+    seal(target);
+  }
+
+  private static void seal(MemorySegment target) {
+    target.set(U32, BLOCK_CRC_AT, Crc32c.of(target.asSlice(0, BLOCK_CRC_AT)));
+  }
+
+  private static void fill(int version, ChunkBlock block, MemorySegment target) {
     byte[] key = block.key().toBytes();
     byte[] metadata = block.metadata().toBytes();
     MemorySegment bytes = target.asSlice(0, BLOCK_BYTES);
     bytes.fill((byte) 0);
     MemorySegment.copy(MAGIC, 0, bytes, ValueLayout.JAVA_BYTE, 0, MAGIC.length);
-    bytes.set(U32, VERSION_AT, VERSION);
+    bytes.set(U32, VERSION_AT, version);
     bytes.set(U32, BLOCK_BYTES_AT, BLOCK_BYTES);
     bytes.set(U64, PAYLOAD_LENGTH_AT, block.payloadLength());
     bytes.set(U64, GENERATION_AT, block.generation());
@@ -83,17 +107,36 @@ public final class ChunkFormat {
     MemorySegment.copy(key, 0, bytes, ValueLayout.JAVA_BYTE, KEY_AT, key.length);
     MemorySegment.copy(
         metadata, 0, bytes, ValueLayout.JAVA_BYTE, KEY_AT + key.length, metadata.length);
-    bytes.set(U32, BLOCK_CRC_AT, Crc32c.of(bytes.asSlice(0, BLOCK_CRC_AT)));
+  }
+
+  /** Which version a block says that it is of, right or wrong. */
+  static int version(MemorySegment source) {
+    return source.get(U32, VERSION_AT);
+  }
+
+  /** The nonce that a slot's block says it has, right or wrong. */
+  static long slotNonce(MemorySegment source) {
+    return source.get(U64, NONCE_AT);
   }
 
   /**
-   * Reads a block.
+   * Reads the block of a chunk with a file of its own.
    *
    * @param source at least {@link #BLOCK_BYTES} of native memory or of a byte array
    */
   public static ChunkBlock decode(MemorySegment source) throws ChunkFormatException {
+    return decode(VERSION, source);
+  }
+
+  /** Reads the block of a chunk in a slot. */
+  static SlotBlock decodeSlot(MemorySegment source) throws ChunkFormatException {
+    ChunkBlock block = decode(SLOT_VERSION, source);
+    return new SlotBlock(block, slotNonce(source), source.get(U64, EXPIRES_AT_AT));
+  }
+
+  private static ChunkBlock decode(int version, MemorySegment source) throws ChunkFormatException {
     MemorySegment bytes = source.asSlice(0, BLOCK_BYTES);
-    verify(bytes);
+    verify(version, bytes);
     int keyLength = Short.toUnsignedInt(bytes.get(U16, KEY_LENGTH_AT));
     int metadataLength = Short.toUnsignedInt(bytes.get(U16, METADATA_LENGTH_AT));
     byte[] key = bytes.asSlice(KEY_AT, keyLength).toArray(ValueLayout.JAVA_BYTE);
@@ -122,9 +165,12 @@ public final class ChunkFormat {
     byte[] magic = bytes.asSlice(0, MAGIC.length).toArray(ValueLayout.JAVA_BYTE);
     long payloadLength = bytes.get(U64, PAYLOAD_LENGTH_AT);
     long storedAtMillis = bytes.get(U64, STORED_AT_AT);
+    boolean slot = version(bytes) == SLOT_VERSION;
     int crc = Crc32c.of(bytes.asSlice(0, BLOCK_CRC_AT));
     int storedCrc = bytes.get(U32, BLOCK_CRC_AT);
-    return List.of(
+    List<ChunkInspection.Field> fields = new ArrayList<>();
+    Collections.addAll(
+        fields,
         new ChunkInspection.Field("magic", 0, MAGIC.length, printable(magic), ""),
         u32(bytes, "version", VERSION_AT, ""),
         u32(bytes, "blockBytes", BLOCK_BYTES_AT, ""),
@@ -139,7 +185,7 @@ public final class ChunkFormat {
             GENERATION_AT,
             Long.BYTES,
             bytes.get(U64, GENERATION_AT),
-            Long.toHexString(bytes.get(U64, GENERATION_AT)) + " in the file's name"),
+            Long.toHexString(bytes.get(U64, GENERATION_AT)) + " in a file's name"),
         hex(bytes, "payloadCrc32c", PAYLOAD_CRC_AT, ""),
         new ChunkInspection.Field("keyLength", KEY_LENGTH_AT, Short.BYTES, (long) keyLength, ""),
         new ChunkInspection.Field(
@@ -151,23 +197,39 @@ public final class ChunkFormat {
             storedAtMillis,
             Instant.ofEpochMilli(storedAtMillis).toString()),
         hex(bytes, "flags", FLAGS_AT, ""),
-        new ChunkInspection.Field(
-            "reserved",
-            RESERVED_AT,
-            KEY_AT - RESERVED_AT,
-            HexFormat.of()
-                .formatHex(
-                    bytes
-                        .asSlice(RESERVED_AT, KEY_AT - RESERVED_AT)
-                        .toArray(ValueLayout.JAVA_BYTE)),
-            ""),
+        reserved(bytes, slot ? EXPIRES_AT_AT : KEY_AT));
+    if (slot) {
+      long expires = bytes.get(U64, EXPIRES_AT_AT);
+      String when = expires == Chunks.NEVER ? "never" : Instant.ofEpochMilli(expires).toString();
+      fields.add(
+          new ChunkInspection.Field("expiresAtMillis", EXPIRES_AT_AT, Long.BYTES, expires, when));
+    }
+    Collections.addAll(
+        fields,
         new ChunkInspection.Field("key", KEY_AT, keyShown, printable(key), ""),
-        new ChunkInspection.Field("metadata", metadataAt, metadataShown, printable(metadata), ""),
+        new ChunkInspection.Field("metadata", metadataAt, metadataShown, printable(metadata), ""));
+    if (slot) {
+      fields.add(
+          new ChunkInspection.Field(
+              "segmentNonce",
+              NONCE_AT,
+              Long.BYTES,
+              HexFormat.of().toHexDigits(slotNonce(bytes)),
+              "as its segment's"));
+    }
+    fields.add(
         hex(
             bytes,
             "blockCrc32c",
             BLOCK_CRC_AT,
             storedCrc == crc ? "fits the block" : "the block gives %08x".formatted(crc)));
+    return fields;
+  }
+
+  private static ChunkInspection.Field reserved(MemorySegment bytes, int end) {
+    byte[] reserved = bytes.asSlice(RESERVED_AT, end - RESERVED_AT).toArray(ValueLayout.JAVA_BYTE);
+    return new ChunkInspection.Field(
+        "reserved", RESERVED_AT, reserved.length, HexFormat.of().formatHex(reserved), "");
   }
 
   private static ChunkInspection.Field u32(MemorySegment bytes, String name, int at, String note) {
@@ -194,7 +256,7 @@ public final class ChunkFormat {
   }
 
   /** Everything that can be said of a block without knowing which chunk it should be. */
-  private static void verify(MemorySegment bytes) throws ChunkFormatException {
+  private static void verify(int expected, MemorySegment bytes) throws ChunkFormatException {
     for (int i = 0; i < MAGIC.length; i++) {
       if (bytes.get(ValueLayout.JAVA_BYTE, i) != MAGIC[i]) {
         throw new ChunkFormatException(BAD_MAGIC, "it does not begin with WEFTCHNK");
@@ -208,16 +270,16 @@ public final class ChunkFormat {
           "the block's checksum is %08x, its bytes give %08x".formatted(stored, actual));
     }
     int version = bytes.get(U32, VERSION_AT);
-    if (Integer.compareUnsigned(version, VERSION) > 0) {
+    if (Integer.compareUnsigned(version, expected) > 0) {
       throw new ChunkFormatException(
           LATER_VERSION,
-          "it is of format version %s, this program reads up to %d"
-              .formatted(Integer.toUnsignedString(version), VERSION));
+          "it is of format version %s, this program reads up to %d here"
+              .formatted(Integer.toUnsignedString(version), expected));
     }
     int keyLength = Short.toUnsignedInt(bytes.get(U16, KEY_LENGTH_AT));
     int metadataLength = Short.toUnsignedInt(bytes.get(U16, METADATA_LENGTH_AT));
     long payloadLength = bytes.get(U64, PAYLOAD_LENGTH_AT);
-    require(version == VERSION, "version", version);
+    require(version == expected, "version", version);
     require(
         bytes.get(U32, BLOCK_BYTES_AT) == BLOCK_BYTES,
         "block length",
@@ -232,7 +294,8 @@ public final class ChunkFormat {
         keyLength);
     require(metadataLength <= ChunkMetadata.MAX_BYTES, "metadata length", metadataLength);
     require(bytes.get(U32, FLAGS_AT) == 0, "flags", bytes.get(U32, FLAGS_AT));
-    for (int at = RESERVED_AT; at < KEY_AT; at += Integer.BYTES) {
+    int reservedEnd = expected == SLOT_VERSION ? EXPIRES_AT_AT : KEY_AT;
+    for (int at = RESERVED_AT; at < reservedEnd; at += Integer.BYTES) {
       require(bytes.get(U32, at) == 0, "reserved bytes", at);
     }
   }

@@ -1,5 +1,7 @@
 package io.weft.device;
 
+import io.weft.base.DeviceException;
+
 /** Bytes that are no self-describing block of the version that this program reads. */
 public final class ChunkFormatException extends Exception {
   private static final long serialVersionUID = 1L;
@@ -25,5 +27,21 @@ public final class ChunkFormatException extends Exception {
 
   public Reason reason() {
     return reason;
+  }
+
+  /** What a load of these bytes ends with. */
+  DeviceException asDeviceException(String path) {
+    // A later version is somebody's good chunk: not to be had here, and not to be moved away.
+    return new DeviceException(
+        reason == Reason.LATER_VERSION
+            ? DeviceException.Kind.NOT_FOUND
+            : DeviceException.Kind.CORRUPT,
+        "verify",
+        path,
+        -1,
+        -1,
+        0,
+        String.valueOf(getMessage()),
+        this);
   }
 }

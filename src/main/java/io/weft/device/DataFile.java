@@ -40,22 +40,34 @@ final class DataFile {
    * @param held memory of another owner that the vector names
    */
   void read(IoVector vector, long offset, MemorySegment held) throws DeviceException {
-    long wanted = vector.bytes();
-    long moved = Posix.preadv(fd, vector, offset, held);
-    if (moved != wanted) {
-      long kept = keep("pread", moved, offset, wanted, vector);
-      complete("pread", Posix.preadv(fd, vector, offset + kept, held), kept, offset, wanted);
-    }
+    finish(false, Posix.preadv(fd, vector, offset, held), vector, offset, held);
   }
 
   /** Writes all that the areas of this thread's {@link Posix#vector} hold. */
   void write(IoVector vector, long offset, MemorySegment held) throws DeviceException {
+    finish(true, Posix.pwritev(fd, vector, offset, held), vector, offset, held);
+  }
+
+  /**
+   * Ends a transfer whose first call, whoever made it, had this result: what it left is moved here.
+   *
+   * @param result how many bytes were moved, or the negated errno
+   */
+  void finish(boolean writes, long result, IoVector vector, long offset, MemorySegment held)
+      throws DeviceException {
     long wanted = vector.bytes();
-    long moved = Posix.pwritev(fd, vector, offset, held);
-    if (moved != wanted) {
-      long kept = keep("pwrite", moved, offset, wanted, vector);
-      complete("pwrite", Posix.pwritev(fd, vector, offset + kept, held), kept, offset, wanted);
+    if (result == wanted) {
+      return;
     }
+    String operation = writes ? "pwrite" : "pread";
+    // A ring may be interrupted, or out of room, where a thread would wait.
+    boolean again = result == -Posix.EINTR || result == -Posix.EAGAIN;
+    long kept = keep(operation, again ? 0 : result, offset, wanted, vector);
+    long moved =
+        writes
+            ? Posix.pwritev(fd, vector, offset + kept, held)
+            : Posix.preadv(fd, vector, offset + kept, held);
+    complete(operation, moved, kept, offset, wanted);
   }
 
   /**

@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An open directory of the store. Everything in it is reached by one name relative to the open
@@ -68,6 +69,34 @@ final class Directory {
   }
 
   /**
+   * Opens what is there for writing in place; whether it is a regular file is to be asked of the
+   * descriptor.
+   *
+   * @return null where the name is something that cannot be opened so, as a link or a directory
+   */
+  @Nullable DataFile openToOverwrite(String name, boolean direct) throws DeviceException {
+    return openInPlace(name, Posix.O_WRONLY, direct);
+  }
+
+  private @Nullable DataFile openInPlace(String name, int access, boolean direct)
+      throws DeviceException {
+    int flags = access | Posix.O_NOFOLLOW | Posix.O_NONBLOCK;
+    int file = Posix.openat(fd, name, direct ? flags | Posix.O_DIRECT : flags, 0);
+    if (file >= 0) {
+      return new DataFile(this, name, file, direct);
+    }
+    if (Posix.statx(fd, name) == 0 && Posix.statIsRegularFile()) {
+      throw Posix.failure("open", pathOf(name), file);
+    }
+    return null;
+  }
+
+  /** Opens what is there for reading and for writing in place; as {@link #openToOverwrite}. */
+  @Nullable DataFile openForUpdate(String name, boolean direct) throws DeviceException {
+    return openInPlace(name, Posix.O_RDWR, direct);
+  }
+
+  /**
    * Opens a regular file for reading.
    *
    * @throws DeviceException NOT_FOUND where there is none, CORRUPT where the name is something else
@@ -117,6 +146,23 @@ final class Directory {
     }
     if (result < 0) {
       throw Posix.failure("rename", pathOf(from) + " to " + target.pathOf(to), result);
+    }
+  }
+
+  /**
+   * As {@link #rename}; false where that failed and the file has its name still, or is not there.
+   * What failed because of the device throws.
+   */
+  boolean moved(String from, Directory target, String to) throws DeviceException {
+    try {
+      rename(from, target, to);
+      return true;
+    } catch (DeviceException failure) {
+      if (failure.kind() == DeviceException.Kind.IO_ERROR
+          || failure.kind() == DeviceException.Kind.READ_ONLY) {
+        throw failure;
+      }
+      return false;
     }
   }
 

@@ -9,12 +9,7 @@ import io.weft.base.Durability;
 import io.weft.base.Ticker;
 import io.weft.device.LeafDirectories.Leaf;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,68 +17,29 @@ import org.jspecify.annotations.Nullable;
  * under a staging name in the directory where it will stay and gets its own name once it is
  * complete, so whatever has a chunk's name is a whole chunk, of exactly the generation that the
  * name says.
- *
- * <p>The directory belongs to one open layout at a time. {@link #close} never waits: descriptors
- * that an operation in the kernel, an unfinished write or an open read still uses are closed when
- * those are done, and the directory stays locked until then.
  */
-public final class FileLayout implements ChunkMedium {
+public final class FileLayout extends Layout {
   /** Descriptors that are left to the rest of the process when directories are kept open. */
   private static final int KEPT_SHARE = 4;
 
-  private final StoreDirectory store;
   private final LeafDirectories leaves;
-  private final Quarantine quarantine;
-  private final FileSnapshots snapshots;
-  private final Durability durability;
-  private final Ticker ticker;
   private final MediumInfo info;
-  private final UseCount uses;
-  private final CompletableFuture<Void> released = new CompletableFuture<>();
 
-  private FileLayout(StoreDirectory store, Durability durability, Ticker ticker) {
-    this.store = store;
-    this.durability = durability;
-    this.ticker = ticker;
+  FileLayout(StoreDirectory store, Durability durability, Ticker ticker) {
+    super(store, durability, ticker);
     this.leaves =
         new LeafDirectories(
             store.root(),
-            store.chunks(),
+            store.data(),
             store.resolvesBeneath(),
             durability == Durability.FULL,
             (int) Math.min(ChunkName.LEAVES, Posix.descriptorLimit() / KEPT_SHARE));
-    this.quarantine = new Quarantine(store.quarantine(), store.nonce(), ticker);
-    this.info =
-        new MediumInfo(
-            store.path(),
-            store.id(),
-            ChunkFormat.BLOCK_BYTES,
-            store.filesystem(),
-            store.isDirect(),
-            store.directDetail(),
-            0,
-            0,
-            Chunks.MAX_PAYLOAD_BYTES);
-    this.uses =
-        new UseCount(
-            () -> {
-              leaves.close();
-              store.close();
-              released.complete(null);
-            });
-    this.snapshots = new FileSnapshots(store, uses, ticker);
+    this.info = info(0, Chunks.MAX_PAYLOAD_BYTES);
   }
 
-  /**
-   * Opens the store in a directory, or makes one where the directory is empty.
-   *
-   * @throws DeviceException where the directory is missing, not writable, open in another store,
-   *     somebody else's or of a later version, or refuses direct I/O that is required; the message
-   *     says which and what mends it
-   */
-  public static FileLayout open(FileLayoutSettings settings, Ticker ticker) throws DeviceException {
-    StoreDirectory store = StoreDirectory.open(settings, ticker);
-    return new FileLayout(store, settings.durability(), ticker);
+  @Override
+  void closeFiles() {
+    leaves.close();
   }
 
   @Override
@@ -105,8 +61,7 @@ public final class FileLayout implements ChunkMedium {
       @Nullable ChunkAddress recycled,
       IoScratch scratch)
       throws DeviceException {
-    forget(recycled);
-    StagedChunk staged = stage(address, metadata, payload.byteSize());
+    StagedChunk staged = stage(address, metadata, payload.byteSize(), recycled);
     try {
       staged.publishWhole(payload, scratch);
     } finally {
@@ -121,8 +76,7 @@ public final class FileLayout implements ChunkMedium {
       long payloadLength,
       @Nullable ChunkAddress recycled)
       throws DeviceException {
-    forget(recycled);
-    StagedChunk staged = stage(address, metadata, payloadLength);
+    StagedChunk staged = stage(address, metadata, payloadLength, recycled);
     boolean begun = false;
     try {
       staged.allocate();
@@ -135,17 +89,123 @@ public final class FileLayout implements ChunkMedium {
     }
   }
 
-  private void forget(@Nullable ChunkAddress recycled) throws DeviceException {
-    if (recycled != null) {
-      var _ = delete(recycled);
-    }
-  }
-
-  private StagedChunk stage(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+  private StagedChunk stage(
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      long payloadLength,
+      @Nullable ChunkAddress recycled)
       throws DeviceException {
     if (payloadLength < 0 || payloadLength > Chunks.MAX_PAYLOAD_BYTES) {
       throw new IllegalArgumentException("no payload has " + payloadLength + " bytes");
     }
+    if (recycled != null) {
+      StagedChunk staged = stageRecycled(address, metadata, payloadLength, recycled);
+      if (staged != null) {
+        return staged;
+      }
+      var _ = delete(recycled);
+    }
+    return stageNew(address, metadata, payloadLength);
+  }
+
+  /**
+   * Makes a retired chunk's file the staging file of a new one: no inode is made, no block freed or
+   * allocated. Between the two names it has a staging one, so a crash leaves what a scan removes.
+   *
+   * @return null where the file is not to be had, or is not what it should be: its name may still
+   *     be there
+   */
+  private @Nullable StagedChunk stageRecycled(
+      ChunkAddress address, ChunkMetadata metadata, long payloadLength, ChunkAddress recycled)
+      throws DeviceException {
+    enter("store");
+    Leaf from = null;
+    Leaf leaf = null;
+    boolean staged = false;
+    try {
+      from = leaves.open(ChunkName.leaf(recycled.key()));
+      if (from == null) {
+        return null;
+      }
+      leaf = leaves.openOrCreate(ChunkName.leaf(address.key()));
+      String name = store.stagingName();
+      if (!from.directory().moved(ChunkName.of(recycled), leaf.directory(), name)) {
+        return null;
+      }
+      DataFile file = recycledFile(leaf.directory(), name, payloadLength);
+      if (file == null) {
+        if (durability() == Durability.FULL) {
+          from.directory().sync();
+        }
+        return null;
+      }
+      Leaf used = leaf;
+      Leaf vacated = from;
+      staged = true;
+      return new StagedChunk(
+          this,
+          address,
+          metadata,
+          payloadLength,
+          leaf.directory(),
+          name,
+          file,
+          from.directory(),
+          () -> {
+            vacated.release();
+            closeFile(file, used);
+          });
+    } finally {
+      if (!staged) {
+        if (from != null) {
+          from.release();
+        }
+        end(null, leaf);
+      }
+    }
+  }
+
+  /**
+   * Opens a file to be written anew, where all its room is its own already; else removes it and
+   * returns null.
+   */
+  private @Nullable DataFile recycledFile(Directory directory, String name, long payloadLength)
+      throws DeviceException {
+    DataFile file = null;
+    boolean fits = false;
+    try {
+      file = directory.openToOverwrite(name, store.isDirect());
+      // Whoever gave it another name, as a copy perhaps, would see it change.
+      fits =
+          file != null
+              && Posix.statx(file.fd()) == 0
+              && Posix.statIsRegularFile()
+              && Posix.statSize() == ChunkFormat.fileBytes(payloadLength)
+              && Posix.statPhysicalBytes() >= physicalBytes(payloadLength)
+              && Posix.statLinks() == 1;
+    } finally {
+      if (!fits) {
+        if (file != null) {
+          file.close();
+        }
+        remove(directory, name);
+      }
+    }
+    return fits ? file : null;
+  }
+
+  /** Removes what has this staging name; a directory, which somebody put there, is set aside. */
+  private void remove(Directory directory, String name) throws DeviceException {
+    int result = Posix.unlinkat(directory.fd(), name, 0);
+    if (result == -Posix.EISDIR || result == -Posix.EPERM) {
+      var _ = quarantine.take(directory, name);
+    } else if (result < 0 && result != -Posix.ENOENT) {
+      throw Posix.failure("unlink", directory.pathOf(name), result);
+    }
+  }
+
+  private StagedChunk stageNew(ChunkAddress address, ChunkMetadata metadata, long payloadLength)
+      throws DeviceException {
     enter("store");
     boolean staged = false;
     try {
@@ -175,6 +235,7 @@ public final class FileLayout implements ChunkMedium {
           leaf.directory(),
           name,
           file,
+          null,
           () -> closeFile(created, used));
     } finally {
       if (!staged) {
@@ -196,7 +257,7 @@ public final class FileLayout implements ChunkMedium {
     }
   }
 
-  /** Ends what {@link #stage} or {@link #beginLoad} began. */
+  /** Ends what {@link #stageNew} or {@link #beginLoad} began. */
   private void closeFile(DataFile file, Leaf leaf) {
     file.close();
     leaf.release();
@@ -207,11 +268,7 @@ public final class FileLayout implements ChunkMedium {
   public void load(
       ChunkAddress address, MemorySegment target, long payloadLength, IoScratch scratch)
       throws DeviceException {
-    requireWritable(target);
-    if (target.byteSize() < payloadLength) {
-      throw new IllegalArgumentException(
-          "%d bytes do not fit a buffer of %d".formatted(payloadLength, target.byteSize()));
-    }
+    requireRoom(target, payloadLength);
     enter("load");
     try {
       Leaf leaf = present("load", address);
@@ -220,7 +277,7 @@ public final class FileLayout implements ChunkMedium {
         try {
           MemorySegment payload = target.asSlice(0, payloadLength);
           long spare = target.byteSize() - payloadLength;
-          int sum = PayloadIo.readWhole(file, payload, spare, scratch);
+          int sum = PayloadIo.readWhole(file, 0, payload, spare, scratch);
           ChunkBlock block = verifiedBlock(file.path(), scratch.block());
           requireAddress(file.path(), block, address, payloadLength);
           requireSum(file.path(), block.payloadCrc(), sum);
@@ -250,7 +307,7 @@ public final class FileLayout implements ChunkMedium {
       Leaf used = leaf;
       DataFile opened = file;
       begun = true;
-      return new OpenChunk(file, block, () -> closeFile(opened, used));
+      return new OpenChunk(file, 0, block, () -> closeFile(opened, used));
     } finally {
       if (!begun) {
         end(file, leaf);
@@ -296,7 +353,7 @@ public final class FileLayout implements ChunkMedium {
     try {
       leaf = leaves.open(ChunkName.leaf(address.key()));
       boolean removed = leaf != null && leaf.directory().unlink(ChunkName.of(address));
-      if (removed && leaf != null && durability == Durability.FULL) {
+      if (removed && leaf != null && durability() == Durability.FULL) {
         leaf.directory().sync();
       }
       return removed;
@@ -337,7 +394,7 @@ public final class FileLayout implements ChunkMedium {
         return;
       }
       directory.rename(from, directory, to);
-      if (durability == Durability.FULL) {
+      if (durability() == Durability.FULL) {
         directory.sync();
       }
     } finally {
@@ -358,16 +415,6 @@ public final class FileLayout implements ChunkMedium {
   }
 
   @Override
-  public long pruneQuarantine(long keepBytes) throws DeviceException {
-    enter("prune quarantine");
-    try {
-      return quarantine.prune(keepBytes);
-    } finally {
-      uses.exit();
-    }
-  }
-
-  @Override
   public ScanReport scan(int threads, BatchSink sink) throws DeviceException {
     enter("scan");
     try {
@@ -377,17 +424,7 @@ public final class FileLayout implements ChunkMedium {
     }
   }
 
-  /** Whether the directory holds a store, of whatever version; changes nothing. */
-  public static boolean isStore(Path directory) {
-    return Files.isRegularFile(directory.resolve(StoreDirectory.FORMAT), LinkOption.NOFOLLOW_LINKS);
-  }
-
-  /**
-   * Reads every file of the store from end to end and says of each what it is. Nothing is changed,
-   * except that wrong chunks go to quarantine where {@code quarantineWrong} says so.
-   *
-   * @param quarantineWrong whether chunks that do not verify are moved out of the way
-   */
+  @Override
   public void verify(int threads, boolean quarantineWrong, VerifySink sink) throws DeviceException {
     enter("verify");
     try {
@@ -395,63 +432,6 @@ public final class FileLayout implements ChunkMedium {
           .run(threads);
     } finally {
       uses.exit();
-    }
-  }
-
-  /** Where {@link #verify} hands over what it found; one call at a time. */
-  public interface VerifySink {
-    void file(VerifiedFile file);
-
-    /** So many of all the parts of the walk are done. */
-    void progress(int done, int parts);
-  }
-
-  @Override
-  public SnapshotStore snapshots() {
-    return snapshots;
-  }
-
-  @Override
-  public FilesystemSpace space() throws DeviceException {
-    enter("statfs");
-    try {
-      return store.space();
-    } finally {
-      uses.exit();
-    }
-  }
-
-  @Override
-  public void probe() throws DeviceException {
-    enter("probe");
-    try {
-      store.probe();
-    } finally {
-      uses.exit();
-    }
-  }
-
-  @Override
-  public void close() {
-    uses.close();
-  }
-
-  @Override
-  public CompletionStage<Void> released() {
-    return released.minimalCompletionStage();
-  }
-
-  Durability durability() {
-    return durability;
-  }
-
-  long nowMillis() {
-    return ticker.epochMillis();
-  }
-
-  private void enter(String operation) throws DeviceException {
-    if (!uses.enter()) {
-      throw closed(operation, store.path().toString());
     }
   }
 
@@ -499,17 +479,7 @@ public final class FileLayout implements ChunkMedium {
     try {
       return ChunkFormat.decode(block);
     } catch (ChunkFormatException wrong) {
-      // A later version is somebody's good chunk: not to be had here, and not to be moved away.
-      boolean later = wrong.reason() == ChunkFormatException.Reason.LATER_VERSION;
-      throw new DeviceException(
-          later ? Kind.NOT_FOUND : Kind.CORRUPT,
-          "verify",
-          path,
-          -1,
-          -1,
-          0,
-          String.valueOf(wrong.getMessage()),
-          wrong);
+      throw wrong.asDeviceException(path);
     }
   }
 
@@ -537,26 +507,5 @@ public final class FileLayout implements ChunkMedium {
     if (length != expected) {
       throw corrupt(path, "the file has %d bytes, not %d".formatted(length, expected));
     }
-  }
-
-  static void requireSum(String path, int expected, int actual) throws DeviceException {
-    if (expected != actual) {
-      throw corrupt(
-          path, "the payload's checksum is %08x, its bytes give %08x".formatted(expected, actual));
-    }
-  }
-
-  static void requireWritable(MemorySegment target) {
-    if (target.isReadOnly()) {
-      throw new IllegalArgumentException("a chunk cannot be loaded into read-only memory");
-    }
-  }
-
-  private static DeviceException corrupt(String path, String reason) {
-    return new DeviceException(Kind.CORRUPT, "verify", path, -1, -1, 0, reason, null);
-  }
-
-  static DeviceException closed(String operation, String path) {
-    return new DeviceException(Kind.CLOSED, operation, path, -1, -1, 0, "it is closed", null);
   }
 }

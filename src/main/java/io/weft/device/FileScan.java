@@ -16,8 +16,6 @@ import org.jspecify.annotations.Nullable;
  * goes on; only an error that keeps it from going on ends it.
  */
 final class FileScan {
-  private static final int BATCH = 1024;
-
   /** More, and it is the medium that is broken, not spots of it. */
   private static final int UNREADABLE_FILES_MAX = 16;
 
@@ -25,9 +23,7 @@ final class FileScan {
   private final LeafDirectories leaves;
   private final Quarantine quarantine;
   private final UseCount uses;
-  private final ChunkMedium.BatchSink sink;
-
-  private final Object handover = new Object();
+  private final FoundBatches batches;
 
   private final LongAdder chunks = new LongAdder();
   private final LongAdder stagingRemoved = new LongAdder();
@@ -50,7 +46,7 @@ final class FileScan {
     this.leaves = leaves;
     this.quarantine = quarantine;
     this.uses = uses;
-    this.sink = sink;
+    this.batches = new FoundBatches(sink);
   }
 
   ScanReport run(int threads) throws DeviceException {
@@ -70,17 +66,17 @@ final class FileScan {
    */
   static List<String> foreignBranches(StoreDirectory store) throws DeviceException {
     List<String> found = new ArrayList<>();
-    for (Directory.Entry branch : store.chunks().list()) {
+    for (Directory.Entry branch : store.data().list()) {
       if (!isOurs(branch)) {
-        found.add(store.chunks().pathOf(branch.name()));
+        found.add(store.data().pathOf(branch.name()));
         continue;
       }
       int flags = Posix.O_RDONLY | Posix.O_DIRECTORY | Posix.O_NOFOLLOW;
-      int fd = Posix.openat(store.chunks().fd(), branch.name(), flags, 0);
+      int fd = Posix.openat(store.data().fd(), branch.name(), flags, 0);
       if (fd < 0) {
-        throw Posix.failure("open", store.chunks().pathOf(branch.name()), fd);
+        throw Posix.failure("open", store.data().pathOf(branch.name()), fd);
       }
-      Directory opened = new Directory(fd, store.chunks().pathOf(branch.name()));
+      Directory opened = new Directory(fd, store.data().pathOf(branch.name()));
       try {
         for (Directory.Entry leaf : opened.list()) {
           if (!isOurs(leaf)) {
@@ -104,7 +100,7 @@ final class FileScan {
 
   /** What one thread has found and not handed over yet. */
   private final class Visitor implements LeafWalk.Visitor {
-    private final List<FoundChunk> batch = new ArrayList<>();
+    private final FoundBatches.Batch batch = batches.new Batch();
 
     @Override
     public void visit(Leaf leaf, IoScratch scratch) throws DeviceException {
@@ -113,11 +109,11 @@ final class FileScan {
 
     @Override
     public void end() {
-      handOver(batch);
+      batch.handOver();
     }
   }
 
-  private void scan(Leaf leaf, List<FoundChunk> batch, IoScratch scratch) throws DeviceException {
+  private void scan(Leaf leaf, FoundBatches.Batch batch, IoScratch scratch) throws DeviceException {
     Directory directory = leaf.directory();
     for (Directory.Entry entry : directory.list()) {
       boolean file = entry.type() == Directory.Type.FILE;
@@ -135,9 +131,6 @@ final class FileScan {
       FoundChunk found = examine(leaf, entry.name(), name, scratch);
       if (found != null) {
         batch.add(found);
-        if (batch.size() == BATCH) {
-          handOver(batch);
-        }
       }
     }
   }
@@ -210,14 +203,5 @@ final class FileScan {
             && ChunkName.of(block.key(), name.generation(), name.expiresAtMillis())
                 .equals(fileName);
     return named ? null : "its block holds the chunk of another key, " + block.key();
-  }
-
-  private void handOver(List<FoundChunk> batch) {
-    if (!batch.isEmpty()) {
-      synchronized (handover) {
-        sink.found(List.copyOf(batch));
-      }
-      batch.clear();
-    }
   }
 }

@@ -29,7 +29,11 @@ import org.jspecify.annotations.Nullable;
 final class FileSnapshots implements SnapshotStore {
   static final int FRAME_BYTES = 64 << 10;
 
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
+
+  /** Entries of version 1 have no location: all chunks had files of their own. */
+  private static final int FILES_VERSION = 1;
+
   private static final byte[] MAGIC = "WEFTSNAP".getBytes(US_ASCII);
   private static final int HEADER_BYTES = ChunkFormat.BLOCK_BYTES;
 
@@ -60,7 +64,9 @@ final class FileSnapshots implements SnapshotStore {
   private static final int ENTRY_STATE_AT = 32;
   private static final int ENTRY_FLAGS_AT = 36;
   private static final int ENTRY_KEY_LENGTH_AT = 38;
-  private static final int ENTRY_HEAD_BYTES = 40;
+  private static final int ENTRY_LOCATION_AT = 40;
+  private static final int ENTRY_HEAD_BYTES = 48;
+  private static final int FILES_ENTRY_HEAD_BYTES = 40;
   private static final int HAS_METADATA = 1;
 
   /** Frames that are read or written in one call. */
@@ -151,7 +157,7 @@ final class FileSnapshots implements SnapshotStore {
 
   private void enter(String operation) throws DeviceException {
     if (!uses.enter()) {
-      throw FileLayout.closed(operation, StoreDirectory.SNAPSHOT);
+      throw Layout.closed(operation, StoreDirectory.SNAPSHOT);
     }
   }
 
@@ -186,6 +192,7 @@ final class FileSnapshots implements SnapshotStore {
     private final long id;
     private final long frames;
     private final int framesCrc;
+    private final boolean hasLocations;
     private final Header header;
     private boolean closed;
 
@@ -197,6 +204,7 @@ final class FileSnapshots implements SnapshotStore {
         long id,
         long frames,
         int framesCrc,
+        boolean hasLocations,
         Header header) {
       this.home = home;
       this.file = file;
@@ -205,6 +213,7 @@ final class FileSnapshots implements SnapshotStore {
       this.id = id;
       this.frames = frames;
       this.framesCrc = framesCrc;
+      this.hasLocations = hasLocations;
       this.header = header;
     }
 
@@ -249,8 +258,10 @@ final class FileSnapshots implements SnapshotStore {
       if (headerCrc != Crc32c.of(head.asSlice(0, HEADER_CRC_AT))) {
         throw corrupt("its header's checksum does not fit");
       }
-      if (head.get(U32, VERSION_AT) != VERSION || head.get(U32, FRAME_BYTES_AT) != FRAME_BYTES) {
-        throw corrupt("it is of another version, " + head.get(U32, VERSION_AT));
+      int version = head.get(U32, VERSION_AT);
+      if ((version != VERSION && version != FILES_VERSION)
+          || head.get(U32, FRAME_BYTES_AT) != FRAME_BYTES) {
+        throw corrupt("it is of another version, " + version);
       }
       long frames = head.get(U64, FRAMES_AT);
       if (frames < 0
@@ -268,7 +279,8 @@ final class FileSnapshots implements SnapshotStore {
               head.get(U64, NEXT_GENERATION_AT),
               head.get(U64, ENTRIES_AT));
       int framesCrc = head.get(U32, FRAMES_CRC_AT);
-      return new SnapshotReader(home, file, arena, group, id, frames, framesCrc, header);
+      return new SnapshotReader(
+          home, file, arena, group, id, frames, framesCrc, version == VERSION, header);
     }
 
     @Override
@@ -312,28 +324,32 @@ final class FileSnapshots implements SnapshotStore {
         throw corrupt("frame " + number + " does not verify");
       }
       int entries = frame.get(U32, FRAME_ENTRIES_AT);
+      int headBytes = hasLocations ? ENTRY_HEAD_BYTES : FILES_ENTRY_HEAD_BYTES;
       int at = FRAME_HEAD_BYTES;
       for (int i = 0; i < entries; i++) {
         int keyLength =
-            at + ENTRY_HEAD_BYTES <= used
+            at + headBytes <= used
                 ? Short.toUnsignedInt(frame.get(U16, (long) at + ENTRY_KEY_LENGTH_AT))
                 : 0;
         if (keyLength < ChunkKey.MIN_BYTES
             || keyLength > ChunkKey.MAX_BYTES
-            || at + ENTRY_HEAD_BYTES + keyLength > used) {
+            || at + headBytes + keyLength > used) {
           throw corrupt("frame " + number + " ends within an entry");
         }
         sink.accept(
             new SnapshotEntry(
                 new ChunkAddress(
-                    ChunkKey.of(bytes, at + ENTRY_HEAD_BYTES, keyLength),
+                    ChunkKey.of(bytes, at + headBytes, keyLength),
                     frame.get(U64, (long) at + ENTRY_GENERATION_AT),
-                    frame.get(U64, (long) at + ENTRY_EXPIRES_AT)),
+                    frame.get(U64, (long) at + ENTRY_EXPIRES_AT),
+                    hasLocations
+                        ? frame.get(U64, (long) at + ENTRY_LOCATION_AT)
+                        : ChunkAddress.FILE),
                 frame.get(U64, (long) at + ENTRY_LENGTH_AT),
                 (frame.get(U16, (long) at + ENTRY_FLAGS_AT) & HAS_METADATA) != 0,
                 frame.get(U64, (long) at + ENTRY_STAMP_AT),
                 frame.get(U32, (long) at + ENTRY_STATE_AT)));
-        at += ENTRY_HEAD_BYTES + keyLength;
+        at += headBytes + keyLength;
       }
       return entries;
     }
@@ -388,6 +404,7 @@ final class FileSnapshots implements SnapshotStore {
       view.set(U64, at + ENTRY_LENGTH_AT, entry.payloadLength());
       view.set(U64, at + ENTRY_STAMP_AT, entry.stamp());
       view.set(U32, at + ENTRY_STATE_AT, entry.policyState());
+      view.set(U64, at + ENTRY_LOCATION_AT, entry.address().location());
       view.set(U16, at + ENTRY_FLAGS_AT, (short) (entry.hasMetadata() ? HAS_METADATA : 0));
       view.set(U16, at + ENTRY_KEY_LENGTH_AT, (short) key.length());
       key.copyTo(frame, used + ENTRY_HEAD_BYTES);

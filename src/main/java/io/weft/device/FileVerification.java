@@ -6,7 +6,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import io.weft.base.DeviceException;
 import io.weft.device.LeafDirectories.Leaf;
 import io.weft.device.VerifiedFile.Verdict;
-import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,7 +21,7 @@ final class FileVerification {
   private final LeafDirectories leaves;
   private final @Nullable Quarantine quarantine;
   private final UseCount uses;
-  private final FileLayout.VerifySink sink;
+  private final VerifySink sink;
   private final Object handover = new Object();
   private int leavesDone;
 
@@ -34,7 +33,7 @@ final class FileVerification {
       LeafDirectories leaves,
       @Nullable Quarantine quarantine,
       UseCount uses,
-      FileLayout.VerifySink sink) {
+      VerifySink sink) {
     this.store = store;
     this.leaves = leaves;
     this.quarantine = quarantine;
@@ -124,7 +123,7 @@ final class FileVerification {
         wrong(leaf, fileName, mismatch);
         return;
       }
-      int sum = payloadSum(file, block.payloadLength(), scratch);
+      int sum = PayloadIo.sum(file, ChunkFormat.BLOCK_BYTES, block.payloadLength(), scratch, uses);
       if (sum != block.payloadCrc()) {
         wrong(
             leaf,
@@ -139,25 +138,6 @@ final class FileVerification {
     } finally {
       file.close();
     }
-  }
-
-  private int payloadSum(DataFile file, long payloadLength, IoScratch scratch)
-      throws DeviceException {
-    int sum = 0;
-    long done = 0;
-    while (done < payloadLength) {
-      if (uses.isClosed()) {
-        throw FileLayout.closed("verify", file.path());
-      }
-      long length = Math.min(PIECE_BYTES, payloadLength - done);
-      MemorySegment piece = scratch.bounce().asSlice(0, ChunkFormat.roundUp(length));
-      IoVector vector = Posix.vector();
-      vector.add(piece);
-      file.read(vector, ChunkFormat.BLOCK_BYTES + done, piece);
-      sum = Crc32cCombine.combine(sum, Crc32c.of(piece.asSlice(0, length)), length);
-      done += length;
-    }
-    return sum;
   }
 
   private void wrong(Leaf leaf, String fileName, String detail) throws DeviceException {

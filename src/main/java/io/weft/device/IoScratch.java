@@ -15,6 +15,7 @@ public final class IoScratch implements AutoCloseable {
   private final Arena arena;
   private final MemorySegment block;
   private final MemorySegment bounce;
+  private final IoVector vector;
 
   /**
    * @param pieceBytes the longest payload piece that will go through the bounce area
@@ -31,6 +32,7 @@ public final class IoScratch implements AutoCloseable {
     block = arena.allocate(ALIGNMENT, ALIGNMENT);
     long rounded = (pieceBytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     bounce = arena.allocate(Math.max(rounded, ALIGNMENT), ALIGNMENT);
+    vector = new IoVector(arena.allocate(IoVector.BYTES, 16));
   }
 
   /** One block, for the self-describing block. */
@@ -41,6 +43,12 @@ public final class IoScratch implements AutoCloseable {
   /** The bounce area: at least one piece, rounded up to whole blocks. */
   public MemorySegment bounce() {
     return bounce;
+  }
+
+  /** The vector of a {@link PreparedIo}, emptied. */
+  IoVector vector() {
+    vector.clear();
+    return vector;
   }
 
   @Override

@@ -2,16 +2,10 @@ package io.weft.device;
 
 import io.weft.base.DeviceException;
 import io.weft.device.LeafDirectories.Leaf;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/**
- * One walk over all leaf directories, by several threads of its own; each takes the next one until
- * none is left. The first error ends the walk.
- */
+/** A {@link ParallelWalk} over all leaf directories. */
 final class LeafWalk {
 
   /** What one of the threads does. */
@@ -22,14 +16,8 @@ final class LeafWalk {
     void end();
   }
 
-  private final StoreDirectory store;
   private final LeafDirectories leaves;
-  private final UseCount uses;
-  private final long scratchBytes;
-  private final Supplier<Visitor> visitors;
-
-  private final AtomicInteger next = new AtomicInteger();
-  private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+  private final ParallelWalk walk;
 
   /**
    * @param uses of the layout: once it is closed the walk ends
@@ -42,40 +30,25 @@ final class LeafWalk {
       UseCount uses,
       long scratchBytes,
       Supplier<Visitor> visitors) {
-    this.store = store;
     this.leaves = leaves;
-    this.uses = uses;
-    this.scratchBytes = scratchBytes;
-    this.visitors = visitors;
+    this.walk =
+        new ParallelWalk(
+            store.path().toString(),
+            uses,
+            ChunkName.LEAVES,
+            scratchBytes,
+            () -> visitor(visitors.get()));
   }
 
   /** Walks; returns when every thread has ended. */
   void run(int threads) throws DeviceException {
-    if (threads < 1) {
-      throw new IllegalArgumentException("a walk needs a thread, not " + threads);
-    }
-    Semaphore ended = new Semaphore(0);
-    for (int i = 0; i < threads; i++) {
-      Thread.ofPlatform().daemon().name("weft-scan-" + i).start(() -> work(ended));
-    }
-    ended.acquireUninterruptibly(threads);
-    switch (failure.get()) {
-      case null -> {}
-      case DeviceException device -> throw device;
-      case RuntimeException bug -> throw bug;
-      case Error bug -> throw bug;
-      case Throwable impossible -> throw new IllegalStateException(impossible);
-    }
+    walk.run(threads);
   }
 
-  private void work(Semaphore ended) {
-    try (IoScratch scratch = new IoScratch(scratchBytes)) {
-      Visitor visitor = visitors.get();
-      int number = next.getAndIncrement();
-      while (number < ChunkName.LEAVES && failure.get() == null) {
-        if (uses.isClosed()) {
-          throw FileLayout.closed("scan", store.path().toString());
-        }
+  private ParallelWalk.Visitor visitor(Visitor visitor) {
+    return new ParallelWalk.Visitor() {
+      @Override
+      public void visit(int number, IoScratch scratch) throws DeviceException {
         Leaf leaf = openOrSkip(number);
         if (leaf != null) {
           try {
@@ -84,14 +57,13 @@ final class LeafWalk {
             leaf.release();
           }
         }
-        number = next.getAndIncrement();
       }
-      visitor.end();
-    } catch (DeviceException | RuntimeException | Error thrown) {
-      failure.compareAndSet(null, thrown);
-    } finally {
-      ended.release();
-    }
+
+      @Override
+      public void end() {
+        visitor.end();
+      }
+    };
   }
 
   private @Nullable Leaf openOrSkip(int number) throws DeviceException {

@@ -2,6 +2,7 @@ package io.weft.device;
 
 import io.weft.base.DeviceException;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Moves payload bytes between a caller's memory and a file. Whole blocks go straight to or from
@@ -46,23 +47,84 @@ final class PayloadIo {
     void encode(int payloadSum, MemorySegment target);
   }
 
-  /** Writes block and payload, the whole file, in one call. */
-  static void writeWhole(DataFile file, BlockMaker block, MemorySegment payload, IoScratch scratch)
+  /** Writes block and payload, the whole chunk, in one call. */
+  static void writeWhole(
+      DataFile file, long offset, BlockMaker block, MemorySegment payload, IoScratch scratch)
       throws DeviceException {
+    IoVector vector = Posix.vector();
+    fillWhole(vector, file, block, payload, scratch);
+    file.write(vector, offset, payload.isNative() ? payload : scratch.bounce());
+  }
+
+  /** Makes the block, and names the memory of block and payload for a write. */
+  static void fillWhole(
+      IoVector vector, DataFile file, BlockMaker block, MemorySegment payload, IoScratch scratch) {
+    vector.add(scratch.block());
     if (file.takesInPlace(payload)) {
       block.encode(Crc32c.of(payload), scratch.block());
-      IoVector vector = Posix.vector();
-      vector.add(scratch.block());
       addInPlace(vector, payload, scratch);
-      file.write(vector, 0, payload);
     } else {
       MemorySegment bounced = bounce(payload, scratch);
       block.encode(Crc32c.of(bounced.asSlice(0, payload.byteSize())), scratch.block());
-      IoVector vector = Posix.vector();
-      vector.add(scratch.block());
       vector.add(bounced);
-      file.write(vector, 0, bounced);
     }
+  }
+
+  /**
+   * Prepares the write of a piece at this offset of the file, whose use the caller has entered: it
+   * ends with the transfer, or here where there is none.
+   *
+   * @return null where the file does not take the memory in place
+   */
+  static @Nullable PreparedIo prepareWrite(
+      DataFile file,
+      long offset,
+      MemorySegment piece,
+      IoScratch scratch,
+      long payloadOffset,
+      PieceSums sums,
+      UseCount uses) {
+    boolean prepared = false;
+    try {
+      if (piece.byteSize() == 0 || !file.takesInPlace(piece)) {
+        return null;
+      }
+      int sum = Crc32c.of(piece);
+      IoVector vector = scratch.vector();
+      addInPlace(vector, piece, scratch);
+      prepared = true;
+      return new PreparedTransfer(
+          file,
+          true,
+          vector,
+          offset,
+          piece,
+          () -> sums.add(payloadOffset, piece.byteSize(), sum),
+          uses::exit);
+    } finally {
+      if (!prepared) {
+        uses.exit();
+      }
+    }
+  }
+
+  /** Reads so many bytes from this offset on, for their checksum alone. */
+  static int sum(DataFile file, long offset, long length, IoScratch scratch, UseCount uses)
+      throws DeviceException {
+    long step = scratch.bounce().byteSize();
+    int sum = 0;
+    for (long done = 0; done < length; done += step) {
+      if (uses.isClosed()) {
+        throw Layout.closed("verify", file.path());
+      }
+      long bytes = Math.min(step, length - done);
+      MemorySegment piece = scratch.bounce().asSlice(0, ChunkFormat.roundUp(bytes));
+      IoVector vector = Posix.vector();
+      vector.add(piece);
+      file.read(vector, offset + done, piece);
+      sum = Crc32cCombine.combine(sum, Crc32c.of(piece.asSlice(0, bytes)), bytes);
+    }
+    return sum;
   }
 
   /**
@@ -99,13 +161,14 @@ final class PayloadIo {
    * Reads the block into the scratch and the payload into {@code target}, in one call where the
    * memory allows; returns the payload's checksum.
    */
-  static int readWhole(DataFile file, MemorySegment target, long spareBytes, IoScratch scratch)
+  static int readWhole(
+      DataFile file, long offset, MemorySegment target, long spareBytes, IoScratch scratch)
       throws DeviceException {
     IoVector vector = Posix.vector();
     vector.add(scratch.block());
     if (file.takesInPlace(target)) {
       long tail = addTarget(vector, file, target, spareBytes, scratch);
-      file.read(vector, 0, target);
+      file.read(vector, offset, target);
       finishTail(target, tail, scratch);
       return Crc32c.of(target);
     }
@@ -113,13 +176,13 @@ final class PayloadIo {
     if (length <= scratch.bounce().byteSize()) {
       MemorySegment bounced = scratch.bounce().asSlice(0, ChunkFormat.roundUp(length));
       vector.add(bounced);
-      file.read(vector, 0, bounced);
+      file.read(vector, offset, bounced);
       MemorySegment read = bounced.asSlice(0, length);
       MemorySegment.copy(read, 0, target, 0, length);
       return Crc32c.of(read);
     }
-    file.read(vector, 0, scratch.block());
-    return read(file, ChunkFormat.BLOCK_BYTES, target, spareBytes, scratch);
+    file.read(vector, offset, scratch.block());
+    return read(file, offset + ChunkFormat.BLOCK_BYTES, target, spareBytes, scratch);
   }
 
   private static void addInPlace(IoVector vector, MemorySegment piece, IoScratch scratch) {
@@ -131,7 +194,7 @@ final class PayloadIo {
   }
 
   /** Names the memory for a read; returns how many bytes of it will stand in the bounce area. */
-  private static long addTarget(
+  static long addTarget(
       IoVector vector, DataFile file, MemorySegment target, long spareBytes, IoScratch scratch) {
     long length = target.byteSize();
     long padded = ChunkFormat.roundUp(length);
@@ -149,7 +212,7 @@ final class PayloadIo {
     return length - whole;
   }
 
-  private static void finishTail(MemorySegment target, long tail, IoScratch scratch) {
+  static void finishTail(MemorySegment target, long tail, IoScratch scratch) {
     MemorySegment.copy(scratch.bounce(), 0, target, target.byteSize() - tail, tail);
   }
 

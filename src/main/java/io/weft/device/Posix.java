@@ -68,6 +68,7 @@ final class Posix {
   static final int EEXIST = 17;
   static final int ENODEV = 19;
   static final int ENOTDIR = 20;
+  static final int EISDIR = 21;
   static final int EINVAL = 22;
   static final int ENFILE = 23;
   static final int EMFILE = 24;
@@ -307,6 +308,11 @@ final class Posix {
 
   private static int statMode() {
     return FRAME.get().memory.get(JAVA_SHORT, Frame.STATX + 28) & 0xffff;
+  }
+
+  /** How many names the file has. */
+  static int statLinks() {
+    return FRAME.get().memory.get(JAVA_INT, Frame.STATX + 16);
   }
 
   static long statSize() {

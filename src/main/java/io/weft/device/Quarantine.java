@@ -2,6 +2,8 @@ package io.weft.device;
 
 import io.weft.base.DeviceException;
 import io.weft.base.Ticker;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -14,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class Quarantine {
   static final char MARK = '!';
+
+  private static final long COPY_BYTES = 1 << 20;
 
   private final Directory directory;
   private final String nonce;
@@ -35,15 +39,7 @@ final class Quarantine {
    * @return what it goes on taking; 0 where it was gone, or is now
    */
   long take(Directory from, String name) throws DeviceException {
-    String suffix =
-        MARK
-            + Long.toHexString(ticker.epochMillis())
-            + "-"
-            + nonce
-            + "-"
-            + Long.toHexString(count.getAndIncrement());
-    int room = ChunkName.MAX_NAME_BYTES - suffix.length();
-    String kept = (name.length() > room ? name.substring(0, room) : name) + suffix;
+    String kept = keptName(name);
     try {
       from.rename(name, directory, kept);
     } catch (DeviceException failure) {
@@ -55,6 +51,65 @@ final class Quarantine {
       return 0;
     }
     return directory.physicalBytes(kept);
+  }
+
+  /**
+   * Copies a part of a file here. Where there is no room, or its bytes cannot be read, there is no
+   * copy.
+   *
+   * @param name what the copy is called, before the mark
+   * @return what the copy takes
+   */
+  long copy(DataFile from, long offset, long length, String name) throws DeviceException {
+    String kept = keptName(name);
+    DataFile file = null;
+    boolean copied = false;
+    try (Arena arena = Arena.ofConfined()) {
+      file = directory.create(kept, from.isDirect());
+      long step = Math.min(length, COPY_BYTES);
+      MemorySegment memory = arena.allocate(step, IoScratch.ALIGNMENT);
+      for (long done = 0; done < length; done += step) {
+        MemorySegment piece = memory.asSlice(0, Math.min(step, length - done));
+        IoVector vector = Posix.vector();
+        vector.add(piece);
+        from.read(vector, offset + done, piece);
+        vector = Posix.vector();
+        vector.add(piece);
+        file.write(vector, done, piece);
+      }
+      copied = true;
+    } catch (DeviceException failure) {
+      boolean noCopy =
+          switch (failure.kind()) {
+            case NO_SPACE, IO_ERROR, SHORT_TRANSFER -> true;
+            default -> false;
+          };
+      if (!noCopy) {
+        throw failure;
+      }
+      return 0;
+    } finally {
+      if (file != null) {
+        file.close();
+        if (!copied) {
+          Posix.unlinkat(directory.fd(), kept, 0);
+        }
+      }
+    }
+    return directory.physicalBytes(kept);
+  }
+
+  /** The name cut to fit, with the mark, the time, and what makes it unique. */
+  private String keptName(String name) {
+    String suffix =
+        MARK
+            + Long.toHexString(ticker.epochMillis())
+            + "-"
+            + nonce
+            + "-"
+            + Long.toHexString(count.getAndIncrement());
+    int room = ChunkName.MAX_NAME_BYTES - suffix.length();
+    return (name.length() > room ? name.substring(0, room) : name) + suffix;
   }
 
   /** Removes the oldest files until at most this much is left; returns what is left. */

@@ -5,6 +5,7 @@ import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import io.weft.base.Durability;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A chunk that is being written under a staging name. The descriptor stays open until the last
@@ -19,6 +20,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
   private final String stagingName;
   private final String finalName;
   private final DataFile file;
+  private final @Nullable Directory vacated;
   private final PieceSums sums;
   private final UseCount uses;
 
@@ -31,6 +33,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
   private boolean abandoned;
 
   /**
+   * @param vacated the directory in which the file had another chunk's name; null where it is new
    * @param onClosed called once, when nobody uses the file any more
    */
   StagedChunk(
@@ -41,6 +44,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
       Directory directory,
       String stagingName,
       DataFile file,
+      @Nullable Directory vacated,
       Runnable onClosed) {
     this.layout = layout;
     this.address = address;
@@ -50,6 +54,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     this.stagingName = stagingName;
     this.finalName = ChunkName.of(address);
     this.file = file;
+    this.vacated = vacated;
     this.sums = new PieceSums(payloadLength);
     this.uses = new UseCount(onClosed);
   }
@@ -68,6 +73,15 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
   }
 
   @Override
+  public @Nullable PreparedIo prepareWrite(
+      long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException {
+    sums.check(payloadOffset, piece.byteSize());
+    enter("write");
+    return PayloadIo.prepareWrite(
+        file, ChunkFormat.BLOCK_BYTES + payloadOffset, piece, scratch, payloadOffset, sums, uses);
+  }
+
+  @Override
   public void publish(IoScratch scratch) throws DeviceException {
     beginPublish();
     try {
@@ -81,9 +95,11 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
   }
 
-  /** Takes the room for the whole chunk. */
+  /** Takes the room for the whole chunk; a recycled file has it. */
   void allocate() throws DeviceException {
-    file.allocate(ChunkFormat.fileBytes(payloadLength));
+    if (vacated == null) {
+      file.allocate(ChunkFormat.fileBytes(payloadLength));
+    }
   }
 
   /** Writes and publishes the whole chunk. */
@@ -96,7 +112,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
     beginPublish();
     try {
-      PayloadIo.writeWhole(file, this::encode, payload, scratch);
+      PayloadIo.writeWhole(file, 0, this::encode, payload, scratch);
       finishPublish();
     } finally {
       uses.exit();
@@ -116,6 +132,10 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
         // A rename that failed, or whose directory could not be synced, may have happened.
         Posix.unlinkat(directory.fd(), finalName, 0);
       }
+      if (vacated != null && layout.durability() == Durability.FULL) {
+        // As a delete of the recycled chunk would have done.
+        Posix.fsync(vacated.fd());
+      }
     }
     uses.close();
   }
@@ -134,7 +154,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
 
   private void enter(String operation) throws DeviceException {
     if (!uses.enter()) {
-      throw FileLayout.closed(operation, file.path());
+      throw Layout.closed(operation, file.path());
     }
   }
 
@@ -155,7 +175,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
     synchronized (state) {
       if (abandoned) {
-        throw FileLayout.closed("publish", file.path());
+        throw Layout.closed("publish", file.path());
       }
       renaming = true;
       try {
@@ -168,11 +188,14 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     }
     if (durability == Durability.FULL) {
       directory.sync();
+      if (vacated != null && vacated != directory) {
+        vacated.sync();
+      }
     }
     synchronized (state) {
       published = !abandoned;
       if (abandoned) {
-        throw FileLayout.closed("publish", file.path());
+        throw Layout.closed("publish", file.path());
       }
     }
     uses.close();

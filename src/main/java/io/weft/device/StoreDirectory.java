@@ -1,6 +1,7 @@
 package io.weft.device;
 
 import static io.weft.device.LeafDirectories.CHUNKS;
+import static io.weft.device.SlabSegments.SEGMENTS;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.weft.base.ByteSize;
@@ -49,14 +50,14 @@ final class StoreDirectory {
 
   /** Names that may stand in the directory before it is a store. */
   private static final Set<String> OWN_NAMES =
-      Set.of(LOCK, PROBE, CHUNKS, QUARANTINE, SNAPSHOT, CLEAN, "lost+found");
+      Set.of(LOCK, PROBE, CHUNKS, SEGMENTS, QUARANTINE, SNAPSHOT, CLEAN, "lost+found");
 
   /** Files of a fixed, small size that are not counted as the store's data. */
   static final Set<String> CONTROL_FILES = Set.of(LOCK, FORMAT, PROBE);
 
   private final Path path;
   private final Directory root;
-  private final Directory chunks;
+  private final Directory data;
   private final Directory quarantine;
   private final int lockFd;
   private final boolean resolvesBeneath;
@@ -66,12 +67,13 @@ final class StoreDirectory {
 
   private final String nonce;
   private final String id;
+  private final long segmentBytes;
   private final AtomicLong stagingCount = new AtomicLong();
 
   private StoreDirectory(
       Path path,
       Directory root,
-      Directory chunks,
+      Directory data,
       Directory quarantine,
       int lockFd,
       boolean resolvesBeneath,
@@ -79,11 +81,13 @@ final class StoreDirectory {
       long allocationBytes,
       @Nullable String notDirect,
       String nonce,
-      String id) {
+      String id,
+      long segmentBytes) {
     this.id = id;
+    this.segmentBytes = segmentBytes;
     this.path = path;
     this.root = root;
-    this.chunks = chunks;
+    this.data = data;
     this.quarantine = quarantine;
     this.lockFd = lockFd;
     this.resolvesBeneath = resolvesBeneath;
@@ -94,7 +98,7 @@ final class StoreDirectory {
   }
 
   /** Opens the directory, makes a store of it if it is empty, and locks it. */
-  static StoreDirectory open(FileLayoutSettings settings, Ticker ticker) throws DeviceException {
+  static StoreDirectory open(LayoutSettings settings, Ticker ticker) throws DeviceException {
     String unsupported = Posix.unsupported();
     if (unsupported != null) {
       throw refused(Kind.OTHER, settings.root(), unsupported);
@@ -111,12 +115,25 @@ final class StoreDirectory {
     return id;
   }
 
+  /** What a segment takes; 0 where chunks have files of their own. */
+  long segmentBytes() {
+    return segmentBytes;
+  }
+
+  /** The same by the text of {@code weft.format}; 0 also where it makes no sense. */
+  static long segmentBytes(String format) {
+    String bytes = Opening.field(format, "segment-bytes");
+    boolean slab = Opening.field(format, "layout").equals("slab");
+    return slab && bytes.matches("[1-9][0-9]{0,17}") ? Long.parseLong(bytes) : 0;
+  }
+
   Directory root() {
     return root;
   }
 
-  Directory chunks() {
-    return chunks;
+  /** Where the chunks are: {@code chunks} or {@code segments}. */
+  Directory data() {
+    return data;
   }
 
   Directory quarantine() {
@@ -201,7 +218,7 @@ final class StoreDirectory {
   }
 
   void close() {
-    chunks.close();
+    data.close();
     quarantine.close();
     root.close();
     Posix.close(lockFd);
@@ -301,15 +318,18 @@ final class StoreDirectory {
     private final Ticker ticker;
     private final String nonce = Long.toHexString(PATTERNS.nextLong());
     private @Nullable Directory root;
-    private @Nullable Directory chunks;
+    private @Nullable Directory data;
     private @Nullable Directory quarantine;
     private int lockFd = -1;
+    private final LayoutSettings.Kind kind;
     private String storeId = "";
+    private long segmentBytes;
 
-    Opening(FileLayoutSettings settings, Ticker ticker) {
+    Opening(LayoutSettings settings, Ticker ticker) {
       this.path = settings.root();
       this.direct = settings.direct();
       this.expectedDevice = settings.expectedDevice();
+      this.kind = settings.kind();
       this.ticker = ticker;
     }
 
@@ -326,8 +346,8 @@ final class StoreDirectory {
         checkFormat(opened);
         removeLeftovers(opened);
         boolean beneath = resolvesBeneath(opened);
-        Directory openedChunks = subdirectory(opened, CHUNKS);
-        chunks = openedChunks;
+        Directory openedData = subdirectory(opened, segmentBytes == 0 ? CHUNKS : SEGMENTS);
+        data = openedData;
         Directory openedQuarantine = subdirectory(opened, QUARANTINE);
         quarantine = openedQuarantine;
         String filesystem = filesystem(opened);
@@ -344,7 +364,7 @@ final class StoreDirectory {
             new StoreDirectory(
                 path,
                 opened,
-                openedChunks,
+                openedData,
                 openedQuarantine,
                 lockFd,
                 beneath,
@@ -352,7 +372,8 @@ final class StoreDirectory {
                 allocationBytes(opened),
                 notDirect,
                 nonce,
-                storeId);
+                storeId,
+                segmentBytes);
         done = true;
         return directory;
       } finally {
@@ -363,7 +384,7 @@ final class StoreDirectory {
     }
 
     private void closeAll() {
-      for (Directory opened : new @Nullable Directory[] {chunks, quarantine, root}) {
+      for (Directory opened : new @Nullable Directory[] {data, quarantine, root}) {
         if (opened != null) {
           opened.close();
         }
@@ -520,13 +541,17 @@ final class StoreDirectory {
       if (text == null) {
         requireUnused(opened);
         storeId = UUID.randomUUID().toString();
+        segmentBytes = kind instanceof LayoutSettings.Slabs slabs ? slabs.segmentBytes() : 0;
         writeText(
             opened,
             STAGING + nonce + "-format",
             FORMAT,
-            "weft-store %d\nlayout file\nblock-bytes %d\nstore %s\ncreated %s\n"
+            "weft-store %d\n%s\nblock-bytes %d\nstore %s\ncreated %s\n"
                 .formatted(
                     LAYOUT_VERSION,
+                    segmentBytes == 0
+                        ? "layout file"
+                        : "layout slab\nsegment-bytes " + segmentBytes,
                     ChunkFormat.BLOCK_BYTES,
                     storeId,
                     Instant.ofEpochMilli(ticker.epochMillis())));
@@ -543,13 +568,46 @@ final class StoreDirectory {
             "the store is of layout version %s, this program knows up to %d: use the later program"
                 .formatted(version, LAYOUT_VERSION));
       }
-      if (!field(text, "layout").equals("file")) {
-        throw unreadable("its layout is '" + field(text, "layout") + "', not 'file'");
-      }
+      checkLayout(text);
       if (!field(text, "block-bytes").equals(String.valueOf(ChunkFormat.BLOCK_BYTES))) {
         throw unreadable("its block-bytes is not " + ChunkFormat.BLOCK_BYTES);
       }
       storeId = field(text, "store");
+    }
+
+    /** A store keeps the layout that it was made with. */
+    private void checkLayout(String text) throws DeviceException {
+      String layout = field(text, "layout");
+      segmentBytes = segmentBytes(text);
+      if (!layout.equals("file") && !layout.equals("slab")) {
+        throw unreadable("its layout is '" + layout + "', neither 'file' nor 'slab'");
+      }
+      if (layout.equals("slab") && !SlabFormat.isSegmentSize(segmentBytes)) {
+        throw unreadable("its segment-bytes is '" + field(text, "segment-bytes") + "'");
+      }
+      String asked =
+          switch (kind) {
+            case LayoutSettings.Files() -> "file";
+            case LayoutSettings.Slabs(long _, boolean _) -> "slab";
+            case LayoutSettings.AsFound() -> layout;
+          };
+      if (!asked.equals(layout)) {
+        throw refused(
+            Kind.OTHER,
+            path,
+            "weft.layout = %s: the store in this directory has layout %s; set weft.layout = %s, or"
+                    .formatted(asked, layout, layout)
+                + " name an empty directory");
+      }
+      if (kind instanceof LayoutSettings.Slabs(long wanted, boolean _) && wanted != segmentBytes) {
+        throw refused(
+            Kind.OTHER,
+            path,
+            "weft.slab.segment = %s: the segments of the store in this directory have %s; set"
+                    .formatted(new ByteSize(wanted), new ByteSize(segmentBytes))
+                + " weft.slab.segment = %dMiB, or name an empty directory"
+                    .formatted(segmentBytes >> 20));
+      }
     }
 
     private DeviceException unreadable(String reason) {

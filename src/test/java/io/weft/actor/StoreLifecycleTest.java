@@ -97,6 +97,22 @@ class StoreLifecycleTest {
     }
   }
 
+  /** Either engine serves, and the status says which one it is. */
+  @Test
+  void theStatusSaysHowChunksGetToTheDevice() {
+    try (TestStore store = start("weft.io.engine = io-uring")) {
+      String engine = store.status().ioEngine();
+      assertTrue(engine.startsWith("io_uring, 8 deep, beside 4 threads"), engine);
+      store.stored("k", 10);
+      store.stored("large", 3 * MIB);
+    }
+    try (TestStore store = start("weft.io.engine = threads")) {
+      assertEquals("4 threads (as weft.io.engine says)", store.status().ioEngine());
+      store.assertHit("k", 10);
+      store.assertHit("large", 3 * MIB);
+    }
+  }
+
   @Test
   void aShutdownDrainsWhatIsInFlightAndTakesNothingNew() {
     TestStore store = start();

@@ -21,7 +21,7 @@ import io.weft.base.StoreMode;
 import io.weft.base.StoreOutcome;
 import io.weft.base.StoreSettings;
 import io.weft.base.Ticker;
-import io.weft.device.FileLayout;
+import io.weft.device.Layout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
@@ -112,7 +112,7 @@ final class TestStore implements AutoCloseable {
                 null,
                 (layout, time) -> {
                   faults.now.before("open", "");
-                  return new FaultyMedium(FileLayout.open(layout, time), faults);
+                  return new FaultyMedium(Layout.open(layout, time), faults);
                 }));
     return new TestStore(kit, actor, faults, directory);
   }

@@ -114,6 +114,8 @@ class StoreSettingsTest {
                   reserve = 5MiB
                   max-chunk = 7MiB
                   eviction { policy = lfu, quota { a = 11KiB, "" = 0, "b.c" = 13 } }
+                  layout = slab
+                  slab { segment = 137MiB, prewrite = no }
                   durability = FULL
                   direct-io = Required
                   quarantine = 17MiB
@@ -163,6 +165,8 @@ class StoreSettingsTest {
             7 << 20,
             "lfu",
             Map.of("a", 11L << 10, "", 0L, "b.c", 13L),
+            StoreSettings.Layout.SLAB,
+            new StoreSettings.Slab(137 << 20, false),
             Durability.FULL,
             "required",
             17 << 20,
@@ -311,6 +315,11 @@ class StoreSettingsTest {
           capacity              | 9999999P   | more than a store can hold
           max-chunk             | 2GiB       | at most 2047 MiB
           eviction.quota.team-a | some       | write a number with a unit
+          layout                | log        | one of file, slab
+          slab.segment          | 1000KiB    | a multiple of 1 MiB, from 1 MiB to 64 GiB
+          slab.segment          | 1537KiB    | a multiple of 1 MiB
+          slab.segment          | 65GiB      | to 64 GiB
+          slab.prewrite         | perhaps    | write true or false
           durability            | Safe       | one of relaxed, data, full
           direct-io             | Maybe      | one of required, preferred, off
           snapshot-interval     | -1s        | not negative

@@ -12,7 +12,6 @@ import static io.weft.device.Layouts.scan;
 import static io.weft.device.Layouts.scanReport;
 import static io.weft.device.Layouts.staged;
 import static io.weft.device.Layouts.store;
-import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -28,20 +27,22 @@ import io.weft.base.Durability;
 import io.weft.device.ChunkMedium.ChunkRead;
 import io.weft.device.ChunkMedium.ChunkWrite;
 import io.weft.device.Layouts.Memory;
+import io.weft.testing.LoopMount;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -49,8 +50,6 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -59,35 +58,15 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the file layout promises on any filesystem; the subclasses say on which. */
-abstract class FileLayoutContract {
-  private static final long K = 1 << 10;
-  private static final long[] SIZES = {
-    0, 1, 4095, 4096, 4097, 16 * K, 128 * K + 1, K * K, 5 * K * K + 3
-  };
-
-  Path root;
-  FileLayout layout;
-  IoScratch scratch;
-
-  /** An empty directory on the filesystem under test. */
-  abstract Path emptyDirectory() throws IOException;
-
-  @BeforeEach
-  void openLayout() throws Exception {
-    scratch = new IoScratch(Layouts.PIECE);
-    root = emptyDirectory();
-    layout = open(root);
+abstract class FileLayoutContract extends LayoutContract {
+  @Override
+  LayoutSettings.Kind kind() {
+    return new LayoutSettings.Files();
   }
 
-  @AfterEach
-  void closeLayout() {
-    layout.close();
-    scratch.close();
-  }
-
-  private void reopen(DirectIo direct, Durability durability) throws Exception {
-    layout.close();
-    layout = open(root, direct, durability);
+  @Override
+  ChunkAddress at(String key, long generation, long length) {
+    return address(key, generation);
   }
 
   @ParameterizedTest
@@ -114,140 +93,6 @@ abstract class FileLayoutContract {
         }
       }
     }
-  }
-
-  @Test
-  void onlyWholeBlocksOfRoomAreTouchedBeyondThePayload() throws Exception {
-    long size = 3 * 4096 + 100;
-    ChunkAddress address = address("k", 1);
-    store(layout, address, payload(size, 1));
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment memory = arena.allocate(8 * 4096, 4096);
-      for (long room : new long[] {size, size + 1, 4 * 4096 - 1, 4 * 4096, 6 * 4096}) {
-        memory.fill((byte) 0x77);
-        layout.load(address, memory.asSlice(0, room), size, scratch);
-        assertArrayEquals(payload(size, 1), bytes(memory, size));
-        long untouchedFrom = room >= 4 * 4096 ? 4 * 4096 : size;
-        for (long at = untouchedFrom; at < memory.byteSize(); at++) {
-          assertEquals(
-              0x77, memory.get(java.lang.foreign.ValueLayout.JAVA_BYTE, at), room + " at " + at);
-        }
-      }
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource(Durability.class)
-  void piecesComeInAnyOrderFromAnyThread(Durability durability) throws Exception {
-    reopen(DirectIo.PREFERRED, durability);
-    Random random = new Random(1);
-    try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
-      for (long size : SIZES) {
-        for (Memory memory : Memory.values()) {
-          ChunkAddress address = address(memory + "/" + size, 1 + size);
-          byte[] payload = payload(size, size);
-          List<long[]> pieces = pieces(size, random);
-          ChunkWrite write = layout.beginStore(address, ChunkMetadata.EMPTY, size, null);
-          assertFalse(Files.exists(file(layout, address)), "visible before it is published");
-          forEach(
-              threads,
-              pieces,
-              (piece, own) -> {
-                byte[] part =
-                    Arrays.copyOfRange(payload, (int) piece[0], (int) (piece[0] + piece[1]));
-                try (Arena arena = Arena.ofShared()) {
-                  write.write(piece[0], memory.holding(arena, part), own);
-                }
-              });
-          write.publish(scratch);
-          write.abandon();
-
-          byte[] loaded = new byte[(int) size];
-          ChunkRead read = layout.beginLoad(address, size, scratch);
-          Collections.shuffle(pieces, random);
-          forEach(
-              threads,
-              pieces,
-              (piece, own) -> {
-                try (Arena arena = Arena.ofShared()) {
-                  MemorySegment target = memory.allocate(arena, piece[1]);
-                  MemorySegment part = target.asSlice(0, piece[1]);
-                  read.read(piece[0], part, target.byteSize() - piece[1], own);
-                  MemorySegment.copy(part, 0, MemorySegment.ofArray(loaded), piece[0], piece[1]);
-                }
-              });
-          read.verify();
-          read.close();
-          read.close();
-          assertArrayEquals(payload, loaded);
-          assertArrayEquals(payload, load(layout, address, size));
-        }
-      }
-    }
-    assertEquals(List.of(), staged(root));
-  }
-
-  private interface PieceWork {
-    void run(long[] piece, IoScratch own) throws Exception;
-  }
-
-  private static void forEach(ExecutorService threads, List<long[]> pieces, PieceWork work)
-      throws Exception {
-    List<Future<?>> runs = new ArrayList<>();
-    for (long[] piece : pieces) {
-      runs.add(
-          threads.submit(
-              () -> {
-                try (IoScratch own = new IoScratch(64 * K)) {
-                  work.run(piece, own);
-                }
-                return null;
-              }));
-    }
-    for (Future<?> run : runs) {
-      run.get();
-    }
-  }
-
-  /** A random cut into whole blocks, shuffled. */
-  private static List<long[]> pieces(long size, Random random) {
-    List<long[]> pieces = new ArrayList<>();
-    for (long at = 0; at < size; ) {
-      long length = Math.min(4096L * (1 + random.nextInt(64)), size - at);
-      pieces.add(new long[] {at, length});
-      at += length;
-    }
-    Collections.shuffle(pieces, random);
-    return pieces;
-  }
-
-  @Test
-  void aPayloadLongerThanTheScratchGoesThroughItInSteps() throws Exception {
-    byte[] payload = payload(300 * K + 7, 1);
-    byte[] loaded = new byte[payload.length];
-    try (IoScratch small = new IoScratch(64 * K)) {
-      MemorySegment source = MemorySegment.ofArray(payload);
-      layout.store(address("k", 1), ChunkMetadata.EMPTY, source, null, small);
-      layout.load(address("k", 1), MemorySegment.ofArray(loaded), payload.length, small);
-    }
-    assertArrayEquals(payload, loaded);
-  }
-
-  @Test
-  void theBlockSaysWhatWasStored() throws Exception {
-    ChunkMetadata metadata = ChunkMetadata.of("bf16 [2,32,256,1024]".getBytes(UTF_8));
-    ChunkAddress address = new ChunkAddress(ChunkKey.of("key"), 77, 5_000);
-    byte[] payload = payload(5000, 1);
-    layout.store(address, metadata, MemorySegment.ofArray(payload), null, scratch);
-    ChunkBlock block = layout.block(address, scratch);
-    assertEquals(
-        new ChunkBlock(
-            address.key(), 77, 5000, Crc32c.of(payload, 0, payload.length), metadata, 1_000_000),
-        block);
-    FoundChunk found = scan(layout).getFirst();
-    assertEquals(address, found.address());
-    assertEquals(5000, found.payloadLength());
-    assertTrue(found.hasMetadata());
   }
 
   @Test
@@ -299,39 +144,6 @@ abstract class FileLayoutContract {
     assertArrayEquals(payload(10, 1), load(layout, address("k", 2), 10));
   }
 
-  @ParameterizedTest
-  @EnumSource(Durability.class)
-  void generationsOfAKeyLiveSideBySide(Durability durability) throws Exception {
-    reopen(DirectIo.PREFERRED, durability);
-    store(layout, address("k", 1), payload(5000, 1));
-    store(layout, address("k", 2), payload(6000, 2));
-    assertEquals(2, scan(layout).size());
-    assertTrue(layout.delete(address("k", 1)));
-    assertFalse(layout.delete(address("k", 1)));
-    fails(Kind.NOT_FOUND, () -> load(layout, address("k", 1), 5000));
-    assertArrayEquals(payload(6000, 2), load(layout, address("k", 2), 6000));
-  }
-
-  @ParameterizedTest
-  @EnumSource(Durability.class)
-  void anExpiryTimeChangesWithoutTouchingTheBytes(Durability durability) throws Exception {
-    reopen(DirectIo.PREFERRED, durability);
-    // Long enough that the name turns from readable to hashed when the expiry time joins it.
-    for (String key : List.of("k", "x".repeat(250))) {
-      ChunkAddress never = address(key, 1);
-      ChunkAddress later = new ChunkAddress(never.key(), 1, 1_700_000_000_000L);
-      store(layout, never, payload(100, 1));
-      layout.changeExpiry(never, later.expiresAtMillis());
-      layout.changeExpiry(later, later.expiresAtMillis());
-      fails(Kind.NOT_FOUND, () -> load(layout, never, 100));
-      assertArrayEquals(payload(100, 1), load(layout, later, 100));
-      assertEquals(later, scan(layout).getFirst().address());
-      layout.changeExpiry(later, Chunks.NEVER);
-      assertArrayEquals(payload(100, 1), load(layout, never, 100));
-      layout.delete(never);
-    }
-  }
-
   @Test
   void aLoadGoesOnOverADeletedFile() throws Exception {
     byte[] payload = payload(9000, 1);
@@ -346,41 +158,6 @@ abstract class FileLayoutContract {
   }
 
   @Test
-  void whatIsAbandonedLeavesNothing() throws Exception {
-    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 100_000, null);
-    write.write(0, MemorySegment.ofArray(payload(8192, 1)), scratch);
-    assertEquals(1, staged(root).size());
-    write.abandon();
-    write.abandon();
-    assertEquals(List.of(), staged(root));
-    fails(Kind.CLOSED, () -> write.write(8192, MemorySegment.ofArray(payload(4096, 1)), scratch));
-    assertEquals(0, scanReport(layout).chunks());
-  }
-
-  @Test
-  void aChunkWithMissingOrOverlappingPiecesIsNeverPublished() throws Exception {
-    for (long[][] pieces :
-        new long[][][] {
-          {}, {{0, 4096}}, {{4096, 8192}}, {{0, 4096}, {8192, 4096}}, {{0, 8192}, {4096, 8192}}
-        }) {
-      ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 12288, null);
-      for (long[] piece : pieces) {
-        write.write(piece[0], MemorySegment.ofArray(payload(piece[1], 1)), scratch);
-      }
-      assertThrows(IllegalStateException.class, () -> write.publish(scratch));
-      write.abandon();
-    }
-    ChunkWrite write = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 5000, null);
-    for (long[] wrong : new long[][] {{1, 4096}, {0, 4000}, {4096, 1000}, {8192, 1}, {-4096, 1}}) {
-      MemorySegment piece = MemorySegment.ofArray(payload(wrong[1], 1));
-      assertThrows(IllegalArgumentException.class, () -> write.write(wrong[0], piece, scratch));
-    }
-    write.abandon();
-    assertEquals(0, scanReport(layout).chunks());
-    assertEquals(List.of(), staged(root));
-  }
-
-  @Test
   void aChunkIsPublishedOnceAndNeverOverAnother() throws Exception {
     ChunkWrite first = layout.beginStore(address("k", 1), ChunkMetadata.EMPTY, 0, null);
     first.publish(scratch);
@@ -391,26 +168,6 @@ abstract class FileLayoutContract {
     second.abandon();
     assertArrayEquals(new byte[0], load(layout, address("k", 1), 0));
     assertEquals(List.of(), staged(root));
-  }
-
-  @Test
-  void buffersThatAreTooSmallOrReadOnlyAreRefused() throws Exception {
-    store(layout, address("k", 1), payload(5000, 1));
-    MemorySegment small = MemorySegment.ofArray(new byte[4999]);
-    assertThrows(
-        IllegalArgumentException.class, () -> layout.load(address("k", 1), small, 5000, scratch));
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment fixed = arena.allocate(8192, 4096).asReadOnly();
-      assertThrows(
-          IllegalArgumentException.class, () -> layout.load(address("k", 1), fixed, 5000, scratch));
-      MemorySegment source = memoryOf(arena, payload(8192, 2)).asReadOnly();
-      layout.store(address("from read-only", 1), ChunkMetadata.EMPTY, source, null, scratch);
-    }
-    assertArrayEquals(payload(8192, 2), load(layout, address("from read-only", 1), 8192));
-  }
-
-  private static MemorySegment memoryOf(Arena arena, byte[] bytes) {
-    return Memory.ALIGNED.holding(arena, bytes);
   }
 
   @Test
@@ -453,7 +210,7 @@ abstract class FileLayoutContract {
       layout.verify(
           1,
           false,
-          new FileLayout.VerifySink() {
+          new VerifySink() {
             @Override
             public void file(VerifiedFile file) {
               assertEquals(
@@ -464,6 +221,176 @@ abstract class FileLayoutContract {
             public void progress(int done, int parts) {}
           });
     }
+  }
+
+  // Recycling.
+
+  /** Stores a chunk in the file of another, in one go or in pieces. */
+  private void storeOver(ChunkAddress old, ChunkAddress address, byte[] payload, boolean pieces)
+      throws Exception {
+    if (!pieces) {
+      layout.store(address, ChunkMetadata.EMPTY, MemorySegment.ofArray(payload), old, scratch);
+      return;
+    }
+    ChunkWrite write = layout.beginStore(address, ChunkMetadata.EMPTY, payload.length, old);
+    assertFalse(Files.exists(file(layout, old), LinkOption.NOFOLLOW_LINKS));
+    for (int at = 0; at < payload.length; at += 65536) {
+      byte[] piece = Arrays.copyOfRange(payload, at, Math.min(at + 65536, payload.length));
+      write.write(at, MemorySegment.ofArray(piece), scratch);
+    }
+    write.publish(scratch);
+  }
+
+  private static Object inode(Path file) throws IOException {
+    return Files.getAttribute(file, "unix:ino");
+  }
+
+  @ParameterizedTest
+  @EnumSource(Durability.class)
+  void aRetiredChunksFileBecomesTheNewChunks(Durability durability) throws Exception {
+    for (DirectIo direct : List.of(DirectIo.PREFERRED, DirectIo.OFF)) {
+      for (boolean pieces : new boolean[] {false, true}) {
+        reopen(direct, durability);
+        String run = direct + "/" + pieces + "/";
+        for (int i = 0; i < 20; i++) {
+          ChunkAddress old = address(run + "old " + i, 1);
+          ChunkAddress next = address(run + "next " + i, 2);
+          store(layout, old, payload(200_000, i));
+          LoopMount.run(List.of("sync", "--file-system", root.toString()));
+          Object inode = inode(file(layout, old));
+          // Another length, the same room.
+          byte[] payload = payload(199_000 - i, 100 + i);
+          storeOver(old, next, payload, pieces);
+          assertEquals(inode, inode(file(layout, next)));
+          assertFalse(Files.exists(file(layout, old)));
+          fails(Kind.NOT_FOUND, () -> load(layout, old, 200_000));
+          assertArrayEquals(payload, load(layout, next, payload.length));
+        }
+        assertEquals(List.of(), staged(root));
+      }
+    }
+    ScanReport report = scanReport(layout);
+    assertEquals(80, report.chunks());
+    assertEquals(0, report.quarantined());
+  }
+
+  /** What may stand where a recycled chunk's file should. */
+  static Stream<Named<Damage>> plants() {
+    return Stream.of(
+        Named.of("nothing", Files::delete),
+        Named.of("shorter", resize(-4096)),
+        Named.of("longer", resize(4096)),
+        Named.of(
+            "holes",
+            file -> {
+              Files.delete(file);
+              try (var channel =
+                  FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+                channel.write(ByteBuffer.allocate(1), 4096 + 40_960 - 1);
+              }
+            }),
+        Named.of(
+            "a directory",
+            file -> {
+              Files.delete(file);
+              Files.createDirectory(file);
+              Files.writeString(file.resolve("notes"), "mine");
+            }),
+        Named.of(
+            "a link",
+            file -> {
+              Path elsewhere = Files.createTempFile("elsewhere", "");
+              Files.write(elsewhere, Files.readAllBytes(file));
+              Files.delete(file);
+              Files.createSymbolicLink(file, elsewhere);
+            }),
+        Named.of(
+            "a pipe",
+            file -> {
+              Files.delete(file);
+              LoopMount.run(List.of("mkfifo", file.toString()));
+            }));
+  }
+
+  @ParameterizedTest
+  @MethodSource("plants")
+  void whatIsNotARetiredChunksFileIsNotWrittenTo(Damage plant) throws Exception {
+    for (boolean pieces : new boolean[] {false, true}) {
+      ChunkAddress old = address("old", 1);
+      ChunkAddress next = address("next " + pieces, 2);
+      store(layout, old, payload(40_000, 1));
+      Path file = file(layout, old);
+      plant.to(file);
+      Path elsewhere = Files.isSymbolicLink(file) ? Files.readSymbolicLink(file) : null;
+      byte[] before = elsewhere == null ? new byte[0] : Files.readAllBytes(elsewhere);
+      storeOver(old, next, payload(40_001, 2), pieces);
+      assertFalse(Files.exists(file, LinkOption.NOFOLLOW_LINKS));
+      assertArrayEquals(payload(40_001, 2), load(layout, next, 40_001));
+      assertFalse(layout.delete(old));
+      if (elsewhere != null) {
+        assertArrayEquals(before, Files.readAllBytes(elsewhere));
+        Files.delete(elsewhere);
+      }
+      for (Path aside : quarantined(root)) {
+        assertEquals("mine", Files.readString(aside));
+      }
+    }
+    assertEquals(List.of(), staged(root));
+    assertEquals(2, scanReport(layout).chunks());
+  }
+
+  @Test
+  void aFileWithAnotherNameIsNotOverwritten() throws Exception {
+    store(layout, address("old", 1), payload(40_000, 1));
+    Path copy = root.resolve("copy");
+    Files.createLink(copy, file(layout, address("old", 1)));
+    byte[] before = Files.readAllBytes(copy);
+    storeOver(address("old", 1), address("next", 2), payload(40_000, 2), false);
+    assertArrayEquals(before, Files.readAllBytes(copy));
+    assertArrayEquals(payload(40_000, 2), load(layout, address("next", 2), 40_000));
+    assertFalse(Files.exists(file(layout, address("old", 1))));
+  }
+
+  @ParameterizedTest
+  @EnumSource(Durability.class)
+  void aRecycledChunkIsGoneThoughTheStoreFails(Durability durability) throws Exception {
+    reopen(DirectIo.PREFERRED, durability);
+    ChunkAddress old = address("old", 1);
+    store(layout, address("there", 2), payload(40_000, 2));
+    store(layout, old, payload(40_000, 1));
+    fails(Kind.OTHER, () -> storeOver(old, address("there", 2), payload(40_000, 3), false));
+    fails(Kind.NOT_FOUND, () -> load(layout, old, 40_000));
+
+    store(layout, old, payload(40_000, 1));
+    ChunkWrite gap = layout.beginStore(address("gap", 3), ChunkMetadata.EMPTY, 40_000, old);
+    gap.write(0, MemorySegment.ofArray(payload(4096, 1)), scratch);
+    assertThrows(IllegalStateException.class, () -> gap.publish(scratch));
+    gap.abandon();
+    fails(Kind.NOT_FOUND, () -> load(layout, old, 40_000));
+    fails(Kind.NOT_FOUND, () -> load(layout, address("gap", 3), 40_000));
+
+    store(layout, old, payload(40_000, 1));
+    layout.beginStore(address("given up", 4), ChunkMetadata.EMPTY, 40_000, old).abandon();
+    assertEquals(List.of(), staged(root));
+    assertArrayEquals(payload(40_000, 2), load(layout, address("there", 2), 40_000));
+    assertEquals(1, scanReport(layout).chunks());
+  }
+
+  @Test
+  void aCrashWithARecycledFileLeavesNothingOfEitherChunk() throws Exception {
+    store(layout, address("old", 1), payload(40_000, 1));
+    ChunkWrite dead =
+        layout.beginStore(address("next", 2), ChunkMetadata.EMPTY, 40_000, address("old", 1));
+    dead.write(0, MemorySegment.ofArray(payload(8192, 2)), scratch);
+    Path left = staged(root).getFirst();
+    byte[] bytes = Files.readAllBytes(left);
+    dead.abandon();
+    // A staging name of another process.
+    Files.write(left.resolveSibling("%staging-dead-0"), bytes);
+    reopen(DirectIo.PREFERRED, Durability.RELAXED);
+    ScanReport report = scanReport(layout);
+    assertEquals(1, report.stagingRemoved());
+    assertEquals(0, report.chunks() + report.quarantined());
   }
 
   // Damage.
@@ -768,81 +695,15 @@ abstract class FileLayoutContract {
     assertEquals(count, found.size());
   }
 
-  @Test
-  void whatTheSinkThrowsEndsTheScan() throws Exception {
-    store(layout, address("a", 1), payload(10, 1));
-    assertThrows(
-        IllegalCallerException.class,
-        () ->
-            layout.scan(
-                2,
-                batch -> {
-                  throw new IllegalCallerException("the receiver's own");
-                }));
-  }
-
-  @Test
-  void closingWaitsForNobodyAndTheLockGoesWithTheLastOne() throws Exception {
-    store(layout, address("a", 1), payload(10, 1));
-    CountDownLatch inside = new CountDownLatch(1);
-    CountDownLatch goOn = new CountDownLatch(1);
-    try (ExecutorService threads = Executors.newFixedThreadPool(1)) {
-      Future<ScanReport> scan =
-          threads.submit(
-              () ->
-                  layout.scan(
-                      1,
-                      batch -> {
-                        inside.countDown();
-                        awaitUninterrupted(goOn);
-                      }));
-      try {
-        inside.await();
-        layout.close();
-        layout.close();
-        fails(Kind.CLOSED, () -> store(layout, address("b", 1), payload(10, 1)));
-        fails(Kind.CLOSED, () -> load(layout, address("a", 1), 10));
-        fails(Kind.CLOSED, layout::probe);
-        fails(Kind.CLOSED, layout::space);
-        fails(Kind.CLOSED, () -> layout.snapshots().open());
-        fails(Kind.NO_PERMISSION, () -> open(root));
-      } finally {
-        goOn.countDown();
-      }
-      assertEquals(1, scan.get().chunks());
-    }
-    open(root).close();
-  }
-
-  private static void awaitUninterrupted(CountDownLatch latch) {
-    try {
-      latch.await();
-    } catch (InterruptedException interrupted) {
-      throw new AssertionError(interrupted);
-    }
-  }
-
-  @Test
-  void anUnfinishedWriteKeepsTheDirectoryUntilItEnds() throws Exception {
-    ChunkWrite write = layout.beginStore(address("a", 1), ChunkMetadata.EMPTY, 10, null);
-    layout.close();
-    fails(Kind.NO_PERMISSION, () -> open(root));
-    write.write(0, MemorySegment.ofArray(payload(10, 1)), scratch);
-    write.publish(scratch);
-    layout = open(root);
-    assertArrayEquals(payload(10, 1), load(layout, address("a", 1), 10));
-  }
-
   // Quarantine.
 
   @Test
   void theOldestOfTheQuarantineGoFirst() throws Exception {
     layout.close();
     for (int i = 1; i <= 4; i++) {
-      FileLayoutSettings settings =
-          new FileLayoutSettings(root, DirectIo.PREFERRED, Durability.FULL);
+      LayoutSettings settings = new LayoutSettings(root, DirectIo.PREFERRED, Durability.FULL);
       // The times come in another order than the names.
-      try (FileLayout then = FileLayout.open(settings, Layouts.at(10_000 - i))) {
+      try (Layout then = Layout.open(settings, Layouts.at(10_000 - i))) {
         store(then, address("x".repeat(i * 100), 1), payload(4096, i));
         assertEquals(8192, then.quarantine(address("x".repeat(i * 100), 1)));
       }
@@ -900,15 +761,6 @@ abstract class FileLayoutContract {
   }
 
   @Test
-  void theProbeSucceedsAndItsFileIsNoChunk() throws Exception {
-    layout.probe();
-    layout.probe();
-    assertTrue(Files.size(root.resolve("probe")) >= 4096);
-    ScanReport report = scanReport(layout);
-    assertEquals(0, report.foreign() + report.chunks());
-  }
-
-  @Test
   void theFilesystemsRoomIsToldAsItIs() throws Exception {
     FilesystemSpace space = layout.space();
     var store = Files.getFileStore(root);
@@ -957,7 +809,7 @@ abstract class FileLayoutContract {
   }
 
   @Test
-  void manyThreadsStoreLoadAndDeleteWithoutMixingAnything() throws Exception {
+  void manyThreadsWithFewKeysMixNothing() throws Exception {
     try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
       List<Future<?>> runs = new ArrayList<>();
       for (int t = 0; t < 8; t++) {

@@ -49,7 +49,7 @@ final class Layouts {
   }
 
   static FileLayout open(Path root, DirectIo direct, Durability durability) throws DeviceException {
-    return FileLayout.open(new FileLayoutSettings(root, direct, durability), at(1_000_000));
+    return (FileLayout) Layout.open(new LayoutSettings(root, direct, durability), at(1_000_000));
   }
 
   static ChunkAddress address(String key, long generation) {
@@ -62,14 +62,13 @@ final class Layouts {
     return bytes;
   }
 
-  static void store(FileLayout layout, ChunkAddress address, byte[] payload)
-      throws DeviceException {
+  static void store(Layout layout, ChunkAddress address, byte[] payload) throws DeviceException {
     try (IoScratch scratch = new IoScratch(PIECE)) {
       layout.store(address, ChunkMetadata.EMPTY, MemorySegment.ofArray(payload), null, scratch);
     }
   }
 
-  static byte[] load(FileLayout layout, ChunkAddress address, long length) throws DeviceException {
+  static byte[] load(Layout layout, ChunkAddress address, long length) throws DeviceException {
     byte[] bytes = new byte[(int) length];
     try (IoScratch scratch = new IoScratch(PIECE)) {
       layout.load(address, MemorySegment.ofArray(bytes), length, scratch);
@@ -83,17 +82,17 @@ final class Layouts {
     return failure;
   }
 
-  static List<FoundChunk> scan(FileLayout layout) throws DeviceException {
+  static List<FoundChunk> scan(Layout layout) throws DeviceException {
     List<FoundChunk> found = Collections.synchronizedList(new ArrayList<>());
     layout.scan(4, found::addAll);
     return found;
   }
 
-  static ScanReport scanReport(FileLayout layout) throws DeviceException {
+  static ScanReport scanReport(Layout layout) throws DeviceException {
     return layout.scan(2, batch -> {});
   }
 
-  static Path file(FileLayout layout, ChunkAddress address) {
+  static Path file(Layout layout, ChunkAddress address) {
     return layout
         .info()
         .root()

@@ -1,0 +1,139 @@
+package io.weft.device;
+
+import io.weft.base.ChunkAddress;
+import io.weft.base.ChunkMetadata;
+import io.weft.base.DeviceException;
+import io.weft.base.Durability;
+import io.weft.device.SlabSegments.Segment;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A chunk that is being written into a slot, whose block is zero until the chunk is whole. The
+ * segment stays open until the last piece write has returned from the kernel, even where the chunk
+ * is abandoned before that.
+ */
+final class SlotWrite implements ChunkMedium.ChunkWrite {
+  private final SlabLayout layout;
+  private final ChunkAddress address;
+  private final ChunkMetadata metadata;
+  private final long payloadLength;
+  private final Segment segment;
+  private final long offset;
+  private final long nonce;
+  private final PieceSums sums;
+  private final UseCount uses;
+
+  /** Guards the fields below. */
+  private final Object state = new Object();
+
+  private boolean publishing;
+  private boolean published;
+  private boolean abandoned;
+
+  /**
+   * @param offset of the slot in the segment
+   * @param onClosed called once, when nobody uses the segment any more
+   */
+  SlotWrite(
+      SlabLayout layout,
+      ChunkAddress address,
+      ChunkMetadata metadata,
+      long payloadLength,
+      Segment segment,
+      long offset,
+      long nonce,
+      Runnable onClosed) {
+    this.layout = layout;
+    this.address = address;
+    this.metadata = metadata;
+    this.payloadLength = payloadLength;
+    this.segment = segment;
+    this.offset = offset;
+    this.nonce = nonce;
+    this.sums = new PieceSums(payloadLength);
+    this.uses = new UseCount(onClosed);
+  }
+
+  @Override
+  public void write(long payloadOffset, MemorySegment piece, IoScratch scratch)
+      throws DeviceException {
+    sums.check(payloadOffset, piece.byteSize());
+    enter("write");
+    try {
+      int sum = PayloadIo.write(segment.file, at(payloadOffset), piece, scratch);
+      sums.add(payloadOffset, piece.byteSize(), sum);
+    } finally {
+      uses.exit();
+    }
+  }
+
+  @Override
+  public @Nullable PreparedIo prepareWrite(
+      long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException {
+    sums.check(payloadOffset, piece.byteSize());
+    enter("write");
+    return PayloadIo.prepareWrite(
+        segment.file, at(payloadOffset), piece, scratch, payloadOffset, sums, uses);
+  }
+
+  @Override
+  public void publish(IoScratch scratch) throws DeviceException {
+    synchronized (state) {
+      if (publishing) {
+        throw new IllegalStateException("a chunk is published once");
+      }
+      publishing = true;
+    }
+    enter("publish");
+    try {
+      layout.encode(address, metadata, payloadLength, sums.total(), nonce, scratch.block());
+      segment.writeBlock(offset, scratch.block());
+      // One sync for payload and block: until it is done the chunk is not acknowledged, and where
+      // a power cut left the block alone, the payload's checksum shows it.
+      if (layout.durability() != Durability.RELAXED) {
+        segment.file.sync();
+      }
+      synchronized (state) {
+        published = !abandoned;
+      }
+      if (!published) {
+        segment.clear(offset);
+        throw Layout.closed("publish", segment.file.path());
+      }
+    } finally {
+      uses.exit();
+    }
+    uses.close();
+  }
+
+  @Override
+  public void abandon() {
+    boolean written;
+    synchronized (state) {
+      if (published || abandoned) {
+        return;
+      }
+      abandoned = true;
+      written = publishing;
+    }
+    try {
+      // Before the block was written there is nothing to take back.
+      if (written) {
+        layout.clearQuietly(segment, offset);
+      }
+    } finally {
+      uses.close();
+    }
+  }
+
+  private long at(long payloadOffset) {
+    return offset + ChunkFormat.BLOCK_BYTES + payloadOffset;
+  }
+
+  private void enter(String operation) throws DeviceException {
+    if (!uses.enter()) {
+      throw Layout.closed(operation, segment.file.path());
+    }
+  }
+}
