@@ -157,6 +157,7 @@ final class Slabs {
     int place = ChunkAddress.placeOf(location);
     if (segment == null
         || segment.emptying
+        || segment.leaving
         || (segment.slotBytes != 0 && segment.slotBytes != slotBytes)
         || place >= slotsPerSegment(slotBytes)) {
       return false;
