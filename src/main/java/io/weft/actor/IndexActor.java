@@ -344,7 +344,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       case Found found -> onFound(found);
       case SegmentsFound segments -> {
         if (segments.run() == run) {
-          segments.numbers().forEach(machine::segmentFound);
+          machine.segmentsFound(segments.numbers());
         }
       }
       case TrustSnapshot _ -> recovering().trustSnapshot();

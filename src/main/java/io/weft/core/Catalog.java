@@ -242,6 +242,11 @@ final class Catalog {
     }
   }
 
+  /** Puts a chunk that {@link #takeVictim} had taken out of the policy back: the next victim. */
+  void restoreVictim(int entry) {
+    eviction.restore(entry, index.salt(entry));
+  }
+
   /** Retires a chunk that {@link #takeVictim} had taken out of the policy, and drops its entry. */
   void retireVictim(int entry) {
     eviction.forget(entry, index.salt(entry));

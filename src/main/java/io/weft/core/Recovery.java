@@ -165,6 +165,9 @@ public final class Recovery {
     int entry = catalog.index.find(address.key());
     long named = entry < 0 ? 0 : catalog.index.generation(entry);
     if (entry >= 0 && address.generation() == named) {
+      if (address.location() != catalog.index.location(entry)) {
+        return;
+      }
       catalog.index.clearFlag(entry, Catalog.UNCONFIRMED);
       // The same value in the same room; it may have been given another expiry time.
       describe(entry, address, length, hasMetadata);
@@ -177,8 +180,22 @@ public final class Recovery {
 
   private void removeOnce(ChunkAddress address, long length) {
     if (removing.add(address)) {
+      giveWay(address, length);
       superseded++;
       catalog.removeUnlisted(address, length);
+    }
+  }
+
+  /** A chunk of ours is not in its slot if another one was found there. */
+  private void giveWay(ChunkAddress address, long length) {
+    int other =
+        catalog.slabs == null
+            ? -1
+            : catalog.slabs.entryAt(address.location(), catalog.physicalBytes(length));
+    if (other >= 0 && catalog.index.flag(other, Catalog.UNCONFIRMED)) {
+      catalog.index.clearFlag(other, Catalog.UNCONFIRMED);
+      machine.lost(other);
+      forgotten++;
     }
   }
 

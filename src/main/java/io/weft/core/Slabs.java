@@ -4,6 +4,7 @@ import io.weft.base.ChunkAddress;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -53,7 +54,7 @@ final class Slabs {
     }
   }
 
-  /** The segments of one slot size. */
+  /** The segments of one slot size, without those that are being emptied. */
   private static final class SizeClass {
     final ArrayDeque<Segment> withRoom = new ArrayDeque<>();
     int freeSlots;
@@ -156,6 +157,7 @@ final class Slabs {
     int place = ChunkAddress.placeOf(location);
     if (segment == null
         || segment.emptying
+        || segment.leaving
         || (segment.slotBytes != 0 && segment.slotBytes != slotBytes)
         || place >= slotsPerSegment(slotBytes)) {
       return false;
@@ -202,7 +204,7 @@ final class Slabs {
       segment.writing--;
     }
     segment.holds[place] = RETIRED;
-    classOf(segment).retired++;
+    classOf(segment).retired += segment.emptying ? 0 : 1;
   }
 
   /** The chunk in the slot is given up, and another is written over it. */
@@ -220,7 +222,7 @@ final class Slabs {
     switch (segment.holds[place]) {
       case FREE -> throw new IllegalStateException("the slot is free already: " + location);
       case WRITING -> segment.writing--;
-      case RETIRED -> size.retired--;
+      case RETIRED -> size.retired -= segment.emptying ? 0 : 1;
       default -> {}
     }
     segment.holds[place] = FREE;
@@ -237,41 +239,94 @@ final class Slabs {
   }
 
   /**
+   * The chunk that has this very slot; -1 where none has, or the segment has slots of another size.
+   */
+  int entryAt(long location, long slotBytes) {
+    Segment segment = segments.get(ChunkAddress.segmentOf(location));
+    int place = ChunkAddress.placeOf(location);
+    return segment == null || segment.slotBytes != slotBytes || place >= segment.holds.length
+        ? -1
+        : Math.max(-1, segment.holds[place]);
+  }
+
+  /** A chunk in a slot of this size that need not stay; -1 where there is none. Linear. */
+  int anyChunk(long slotBytes, IntPredicate mustStay) {
+    for (Segment segment : segments.values()) {
+      if (segment.slotBytes == slotBytes && !segment.emptying) {
+        for (int entry : segment.holds) {
+          if (entry >= 0 && !mustStay.test(entry)) {
+            return entry;
+          }
+        }
+      }
+    }
+    return -1;
+  }
+
+  /** Whether {@link #beginEmptying} would find a segment. */
+  boolean canEmpty(long exceptSlotBytes, IntPredicate mustStay) {
+    return toBeEmptied(exceptSlotBytes, mustStay) != null;
+  }
+
+  /**
    * Begins to empty the segment that holds the least and can be emptied: none of its slots is being
-   * written, and none of its chunks is held. Linear in the slots looked at.
+   * written, and none of its chunks must stay. Linear in the slots looked at.
    *
    * @param exceptSlotBytes segments with slots of this size stay; 0 for any
    * @param leaving whether it is removed once it is empty
-   * @param held whether a chunk must stay
    * @return the chunks that are to be given up; null where no segment can be emptied
    */
-  @Nullable List<Integer> beginEmptying(long exceptSlotBytes, boolean leaving, IntPredicate held) {
-    List<Segment> candidates =
-        segments.values().stream()
-            .filter(each -> !each.emptying && each.writing == 0)
-            .filter(each -> each.slotBytes != 0 && each.slotBytes != exceptSlotBytes)
-            .sorted(Comparator.comparingLong(each -> each.used() * each.slotBytes))
-            .toList();
-    for (Segment segment : candidates) {
-      List<Integer> entries = new ArrayList<>();
-      boolean free = true;
-      for (int i = 0; i < segment.holds.length && free; i++) {
-        if (segment.holds[i] >= 0) {
-          entries.add(segment.holds[i]);
-          free = !held.test(segment.holds[i]);
-        }
+  @Nullable List<Integer> beginEmptying(
+      long exceptSlotBytes, boolean leaving, IntPredicate mustStay) {
+    Segment segment = toBeEmptied(exceptSlotBytes, mustStay);
+    if (segment == null) {
+      return null;
+    }
+    startEmptying(segment);
+    segment.leaving = leaving;
+    emptying += leaving ? 0 : 1;
+    return Arrays.stream(segment.holds).filter(entry -> entry >= 0).boxed().toList();
+  }
+
+  private @Nullable Segment toBeEmptied(long exceptSlotBytes, IntPredicate mustStay) {
+    return segments.values().stream()
+        .filter(each -> !each.emptying && each.writing == 0)
+        .filter(each -> each.slotBytes != 0 && each.slotBytes != exceptSlotBytes)
+        .sorted(Comparator.comparingLong(each -> each.used() * each.slotBytes))
+        .filter(
+            each ->
+                Arrays.stream(each.holds).noneMatch(entry -> entry >= 0 && mustStay.test(entry)))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /** None of its slots is to be had any more. */
+  private void startEmptying(Segment segment) {
+    SizeClass size = classOf(segment);
+    size.freeSlots -= segment.freeCount;
+    for (int holds : segment.holds) {
+      size.retired -= holds == RETIRED ? 1 : 0;
+    }
+    size.withRoom.remove(segment);
+    segment.emptying = true;
+  }
+
+  /** Every segment that is not among these goes once nothing is in it any more. */
+  void keepOnly(Collection<Integer> numbers) {
+    for (Segment segment : segments.values()) {
+      if (numbers.contains(segment.number) || segment.leaving) {
+        continue;
       }
-      if (free) {
-        SizeClass size = classOf(segment);
-        size.freeSlots -= segment.freeCount;
-        size.withRoom.remove(segment);
-        segment.emptying = true;
-        segment.leaving = leaving;
-        emptying += leaving ? 0 : 1;
-        return entries;
+      segment.leaving = true;
+      if (segment.slotBytes == 0) {
+        empty.remove(segment);
+        leftEmpty.add(segment.number);
+      } else if (segment.emptying) {
+        emptying--;
+      } else {
+        startEmptying(segment);
       }
     }
-    return null;
   }
 
   /** Lets an empty segment go; -1 where none is empty. It has left with {@link #remove}. */
@@ -296,7 +351,12 @@ final class Slabs {
     segments.remove(number);
   }
 
-  /** Bytes of segments on their way out, or, that failing, still there. */
+  /** Bytes of all slots that are not free. Linear in the segments. */
+  long takenBytes() {
+    return segments.values().stream().mapToLong(each -> each.used() * each.slotBytes).sum();
+  }
+
+  /** Bytes of segments on their way out. */
   long leavingBytes() {
     return segments.values().stream().filter(each -> each.leaving).count() * segmentBytes;
   }

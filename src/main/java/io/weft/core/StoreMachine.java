@@ -22,6 +22,7 @@ import io.weft.base.Usage;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -166,7 +167,9 @@ public final class StoreMachine {
   private boolean makingSegment;
   private long nextSegmentNanos;
   private int segmentsTried;
-  private final ArrayDeque<Order.Remove> failedRemoves = new ArrayDeque<>();
+
+  /** Of chunks and of segments. */
+  private final ArrayDeque<Order> failedRemoves = new ArrayDeque<>();
 
   /** The first is with the device: one at a time, so that each says what all of them take. */
   private final ArrayDeque<Order.Quarantine> quarantines = new ArrayDeque<>();
@@ -322,15 +325,14 @@ public final class StoreMachine {
 
   /**
    * Writes the chunk into the room of the next victim, where that has the same size: nothing is
-   * freed and nothing allocated. Who waits for room waits for other victims' and loses nothing. A
-   * victim of another size goes the usual way, towards the room that this store will wait for.
+   * freed and nothing allocated. Who waits for room waits for other victims' and loses nothing.
    */
   private boolean tryRecycle(StoreRequest request, long physical) {
     boolean coming =
         slabs == null
             ? freeSoon() >= spaceWaitersBytes + physical
             : slotsSoon(slabs, physical) > slotsWaitedFor(physical);
-    if (coming) {
+    if (coming || overCapacity()) {
       return false;
     }
     int victim = catalog.takeVictim(-1);
@@ -338,7 +340,7 @@ public final class StoreMachine {
       return false;
     }
     if (catalog.physicalOf(victim) != physical) {
-      evict(victim);
+      catalog.restoreVictim(victim);
       return false;
     }
     announceEvicted(victim);
@@ -380,7 +382,7 @@ public final class StoreMachine {
         }
         return false;
       }
-      if (recycledOfQuota == null && catalog.physicalOf(victim) == physical) {
+      if (recycledOfQuota == null && catalog.physicalOf(victim) == physical && !overCapacity()) {
         announceEvicted(victim);
         recycledOfQuota = catalog.recycleVictim(victim);
       } else {
@@ -408,26 +410,37 @@ public final class StoreMachine {
 
   /**
    * Evicts until the slots of this size that are, or will be, free suffice for all that wait and so
-   * many more. Where victims of other sizes were given up in vain, a whole segment of them is
-   * emptied: so the sizes share the segments as their chunks are used.
+   * many more. Where a slot's worth of victims of other sizes was given up in vain, a whole segment
+   * of them is emptied: so the sizes share the segments as their chunks are used. Where no segment
+   * can be emptied, victims of other sizes stay, and chunks of this size go out of their turn.
    */
   private boolean makeSlot(Slabs slabs, long slotBytes, int more) {
     makeSegments();
     long others = 0;
     while (slotsSoon(slabs, slotBytes) < slotsWaitedFor(slotBytes) + more) {
-      if (others >= slotBytes) {
+      if (others >= slotBytes && emptySegment(slabs, slotBytes, false)) {
         others = 0;
-        if (emptySegment(slabs, slotBytes, false)) {
-          continue;
-        }
+        continue;
       }
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
         return emptySegment(slabs, slotBytes, false);
       }
       long bytes = catalog.physicalOf(victim);
-      others += bytes == slotBytes ? 0 : bytes;
-      evict(victim);
+      if (bytes == slotBytes) {
+        evict(victim);
+      } else if (slabs.canEmpty(slotBytes, this::mustStay)) {
+        others += bytes;
+        evict(victim);
+      } else {
+        catalog.restoreVictim(victim);
+        int other = slabs.anyChunk(slotBytes, this::mustStay);
+        if (other < 0) {
+          return false;
+        }
+        announceEvicted(other);
+        catalog.retire(other);
+      }
     }
     return true;
   }
@@ -456,6 +469,13 @@ public final class StoreMachine {
 
   private boolean mustStay(int entry) {
     return catalog.held(entry) || flights.containsKey(catalog.index.key(entry));
+  }
+
+  /** Whether more is taken than the capacity, which was lowered, and no removal will mend it. */
+  private boolean overCapacity() {
+    long leaving =
+        slabs == null ? ledger.used(CapacityLedger.Category.RETIRED) : slabs.leavingBytes();
+    return ledger.used() - leaving > ledger.capacity();
   }
 
   /** What is free once everything that is being removed is gone. */
@@ -921,8 +941,10 @@ public final class StoreMachine {
             case Order.MakeSegment _, Order.RemoveSegment _ -> {}
           }
         });
-    for (Order.Remove remove : failedRemoves) {
-      addRemoving(remove, files);
+    for (Order order : failedRemoves) {
+      if (order instanceof Order.Remove remove) {
+        addRemoving(remove, files);
+      }
     }
     for (Order.Remove remove : removesQueued) {
       addRemoving(remove, files);
@@ -946,7 +968,7 @@ public final class StoreMachine {
       catalog.retire(entry);
       return;
     }
-    room.free(CapacityLedger.Category.CHUNKS, catalog.index.location(entry), bytes);
+    freeRoom(CapacityLedger.Category.CHUNKS, catalog.index.location(entry), bytes);
     catalog.dropWithoutFile(entry);
     admitSpaceWaiters();
   }
@@ -1296,12 +1318,19 @@ public final class StoreMachine {
 
   // ---------------------------------------------------------------- segments
 
-  /** A segment is on the device. To be said before any chunk of it is. */
-  public void segmentFound(int number) {
-    if (slabs != null && !slabs.hasSegment(number)) {
-      slabs.add(number);
-      ledger.charge(CapacityLedger.Category.POOLED, slabs.segmentBytes());
+  /** These segments are on the device, and no others. To be said before any chunk of them is. */
+  public void segmentsFound(Collection<Integer> numbers) {
+    if (slabs == null) {
+      return;
     }
+    for (int number : numbers) {
+      if (!slabs.hasSegment(number)) {
+        slabs.add(number);
+        ledger.charge(CapacityLedger.Category.POOLED, slabs.segmentBytes());
+      }
+    }
+    slabs.keepOnly(numbers);
+    removeEmptied();
   }
 
   /** Makes the next segment, one at a time, as long as there is room for one. */
@@ -1325,9 +1354,17 @@ public final class StoreMachine {
     if (ticker.nanoTime() - nextSegmentNanos < 0) {
       return making;
     }
-    long spare = slabs.segments() + making == 0 ? 0 : segments.spareBytes();
+    long spare = slabs.segments() + making == 0 ? 0 : segments.spareBytes() - spareUsed();
     long free = Math.min(ledger.free() - spare, ledger.headroom());
     return making + Math.max(0, free / segments.bytes());
+  }
+
+  /** What of the bytes that segments leave to others is taken. */
+  private long spareUsed() {
+    long others =
+        ledger.used(CapacityLedger.Category.QUARANTINE)
+            + ledger.used(CapacityLedger.Category.SNAPSHOT);
+    return limits.segments() == null ? 0 : Math.min(others, limits.segments().spareBytes());
   }
 
   private void segmentMade(Order.MakeSegment order, Order.Result result) {
@@ -1355,12 +1392,20 @@ public final class StoreMachine {
     }
   }
 
+  /** The room is free, and the segment that was emptied with it goes, or gets another size. */
+  private void freeRoom(CapacityLedger.Category from, long location, long physical) {
+    room.free(from, location, physical);
+    removeEmptied();
+  }
+
   private void segmentRemoved(Order.RemoveSegment order, Order.Result result) {
     Slabs slabs = java.util.Objects.requireNonNull(this.slabs);
-    slabs.remove(order.number());
     if (result instanceof Order.Result.Done) {
+      slabs.remove(order.number());
       ledger.release(CapacityLedger.Category.POOLED, slabs.segmentBytes());
       admitSpaceWaiters();
+    } else {
+      failedRemoves.add(order);
     }
   }
 
@@ -1374,8 +1419,7 @@ public final class StoreMachine {
     // What was asked for before the sample may be in the sample already.
     boolean notInSample = removesSinceSample.remove(order);
     if (result instanceof Order.Result.Done done) {
-      room.free(CapacityLedger.Category.RETIRED, order.address().location(), order.physicalBytes());
-      removeEmptied();
+      freeRoom(CapacityLedger.Category.RETIRED, order.address().location(), order.physicalBytes());
       if (notInSample && slabs == null) {
         ledger.freed(done.detail());
       }
@@ -1392,9 +1436,8 @@ public final class StoreMachine {
     if (slabs != null) {
       ledger.finished(order.physicalBytes());
       if (done) {
-        room.free(
+        freeRoom(
             CapacityLedger.Category.RETIRED, order.address().location(), order.physicalBytes());
-        removeEmptied();
       } else {
         ledger.release(CapacityLedger.Category.QUARANTINE, order.physicalBytes());
       }
@@ -1424,6 +1467,9 @@ public final class StoreMachine {
   public boolean step() {
     retryFailedRemoves();
     makeSegments();
+    if (slabs != null && overCapacity()) {
+      var _ = giveSegmentsUp(slabs);
+    }
     admitSpaceWaiters();
     boolean more = clearStep();
     if (catalog.expiring() > 0) {
@@ -1440,7 +1486,7 @@ public final class StoreMachine {
       return;
     }
     nextRemoveRetryNanos = now + RETRY_NANOS;
-    List<Order.Remove> again = List.copyOf(failedRemoves);
+    List<Order> again = List.copyOf(failedRemoves);
     failedRemoves.clear();
     again.forEach(door::submit);
   }
@@ -1554,7 +1600,7 @@ public final class StoreMachine {
     if (slabs != null) {
       return evicted + giveSegmentsUp(slabs);
     }
-    while (ledger.used() - ledger.used(CapacityLedger.Category.RETIRED) > ledger.capacity()) {
+    while (overCapacity()) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
         break;
@@ -1567,7 +1613,7 @@ public final class StoreMachine {
 
   private long giveSegmentsUp(Slabs slabs) {
     long before = catalog.index.size();
-    while (ledger.used() - slabs.leavingBytes() > ledger.capacity()) {
+    while (overCapacity()) {
       int empty = slabs.letEmptyGo();
       if (empty >= 0) {
         door.submit(new Order.RemoveSegment(empty));
@@ -1610,7 +1656,8 @@ public final class StoreMachine {
 
   /** Reserves room for a snapshot beside the present one; gives chunks up for it where it must. */
   public boolean reserveSnapshot(long bytes) {
-    if (spaceWaiters.isEmpty()
+    // Who waits for a slot does not wait for bytes.
+    if ((slabs != null || spaceWaiters.isEmpty())
         && ledger.mayStart(bytes)
         && ledger.tryReserve(CapacityLedger.Category.SNAPSHOT, bytes)) {
       return true;

@@ -52,12 +52,48 @@ final class MachineRig {
   /** Before the first sample of the filesystem's space. */
   MachineRig(
       long capacityBlocks, long reserveBlocks, String policy, Map<String, Long> quotaBlocks) {
+    this(capacityBlocks, reserveBlocks, policy, quotaBlocks, null);
+  }
+
+  /** Chunks lie in slots: each segment has this many blocks for them, and one before them. */
+  static MachineRig withSlots(long capacityBlocks, int segmentBlocks, long spareBlocks) {
+    return withSlots(capacityBlocks, segmentBlocks, spareBlocks, Map.of());
+  }
+
+  static MachineRig withSlots(
+      long capacityBlocks, int segmentBlocks, long spareBlocks, Map<String, Long> quotaBlocks) {
+    MachineRig rig = beforeSlots(capacityBlocks, segmentBlocks, spareBlocks, quotaBlocks);
+    rig.machine.spaceSampled(1L << 40);
+    return rig;
+  }
+
+  /** Before the first sample. */
+  static MachineRig beforeSlots(
+      long capacityBlocks, int segmentBlocks, long spareBlocks, Map<String, Long> quotaBlocks) {
+    return new MachineRig(
+        capacityBlocks,
+        0,
+        "lru",
+        quotaBlocks,
+        new StoreMachine.Segments((segmentBlocks + 1) * BLOCK, BLOCK, spareBlocks * BLOCK));
+  }
+
+  private MachineRig(
+      long capacityBlocks,
+      long reserveBlocks,
+      String policy,
+      Map<String, Long> quotaBlocks,
+      StoreMachine.Segments segments) {
     Map<String, Long> quotas = new java.util.HashMap<>();
     quotaBlocks.forEach((salt, blocks) -> quotas.put(salt, blocks * BLOCK));
     machine =
         new StoreMachine(
             new StoreMachine.Limits(
-                capacityBlocks * BLOCK, reserveBlocks * BLOCK, 1 << 20, Map.copyOf(quotas)),
+                capacityBlocks * BLOCK,
+                reserveBlocks * BLOCK,
+                1 << 20,
+                Map.copyOf(quotas),
+                segments),
             context -> Policies.create(policy, context),
             MachineRig::salt,
             MachineRig::physicalBytes,
@@ -326,12 +362,35 @@ final class MachineRig {
     }
   }
 
+  /** The one order to make a segment; null where there is none. */
+  Order.MakeSegment makeSegment() {
+    List<Order.MakeSegment> found =
+        orders.stream()
+            .filter(Order.MakeSegment.class::isInstance)
+            .map(Order.MakeSegment.class::cast)
+            .toList();
+    assertTrue(found.size() <= 1, () -> "one at a time: " + found);
+    return found.isEmpty() ? null : found.getFirst();
+  }
+
   long usedBlocks() {
     return machine.usage().usedBytes() / BLOCK;
   }
 
   long usedBlocks(CapacityLedger.Category category) {
     return machine.catalog().ledger.used(category) / BLOCK;
+  }
+
+  /** Every byte of every segment is pooled, or in a slot that is not free. */
+  void assertSlotsAddUp() {
+    Slabs slabs = machine.catalog().slabs;
+    CapacityLedger ledger = machine.catalog().ledger;
+    long making = makeSegment() == null ? 0 : slabs.segmentBytes();
+    assertEquals(
+        slabs.segments() * slabs.segmentBytes() - slabs.takenBytes() + making,
+        ledger.used(CapacityLedger.Category.POOLED),
+        "pooled bytes");
+    assertTrue(ledger.used() <= ledger.capacity(), "within the capacity");
   }
 
   /** Nothing is under way and nothing is kept for it. */

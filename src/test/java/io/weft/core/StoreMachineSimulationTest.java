@@ -39,10 +39,10 @@ class StoreMachineSimulationTest {
                 for (int life = 0; life < 6; life++) {
                   world.run(random.nextInt(500));
                   double capacity = random.nextInt(4) == 0 ? 0.5 : 1.0;
-                  if (random.nextInt(3) == 0) {
-                    world.restart(capacity);
-                  } else {
-                    world.crash(capacity);
+                  switch (random.nextInt(4)) {
+                    case 0 -> world.restart(capacity);
+                    case 1 -> world.failPower();
+                    default -> world.crash(capacity);
                   }
                 }
                 world.run(200);
@@ -78,7 +78,7 @@ class StoreMachineSimulationTest {
   void theWorldsAreEventful() {
     Map<String, Integer> happened = new HashMap<>();
     for (long seed = 1; seed <= 30; seed++) {
-      SimWorld world = new SimWorld(seed, StoreMachine::leftovers);
+      SimWorld world = new SimWorld(seed, new MachineInside());
       world.run(STEPS);
       for (int i = 0; i < 10; i++) {
         world.loseDevice();
@@ -126,7 +126,7 @@ class StoreMachineSimulationTest {
   }
 
   private static void judged(long seed, Life life) {
-    SimWorld world = new SimWorld(seed, StoreMachine::leftovers);
+    SimWorld world = new SimWorld(seed, new MachineInside());
     try {
       life.live(world);
     } catch (AssertionError | RuntimeException wrong) {

@@ -212,8 +212,8 @@ class StoreMachineTest {
 
     @Test
     void aStoreWaitsUntilItsVictimIsUnlinked() {
-      rig.stored("a", 2);
-      rig.stored("b", 2);
+      rig.stored("a", 3);
+      rig.stored("b", 1);
       Storing c = rig.store("c", 2);
       assertFalse(rig.present("a"), "the victim is gone from the index at once");
       assertFalse(rig.ordered(Order.Write.class, "c"), "its bytes are not free yet");
@@ -222,7 +222,7 @@ class StoreMachineTest {
       rig.done(Order.Write.class, "c");
       assertTrue(c.outcome instanceof StoreOutcome.Stored);
       assertEquals(1, rig.metrics.get(Metric.EVICTIONS));
-      assertEquals(2 * BLOCK, rig.metrics.get(Metric.EVICTED_BYTES));
+      assertEquals(3 * BLOCK, rig.metrics.get(Metric.EVICTED_BYTES));
       rig.assertAtRest();
     }
 
@@ -244,8 +244,8 @@ class StoreMachineTest {
 
     @Test
     void aWaiterWhoseDeadlinePassedLetsTheNextIn() {
-      rig.stored("a", 2);
-      rig.stored("b", 2);
+      rig.stored("a", 3);
+      rig.stored("b", 1);
       Storing first = rig.store("first", 2);
       Storing second = rig.store("second", 2);
       first.abandoned = true;
@@ -338,7 +338,7 @@ class StoreMachineTest {
     @Test
     void aRemoveThatFailsIsTriedAgainAndItsBytesCountMeanwhile() {
       rig.stored("a", 4);
-      Storing next = rig.store("b", 4);
+      Storing next = rig.store("b", 3);
       rig.fail(Order.Remove.class, "a", Kind.IO_ERROR);
       assertEquals(4, rig.usedBlocks());
       assertFalse(rig.machine.step());
@@ -376,8 +376,8 @@ class StoreMachineTest {
     @Test
     void whoWaitsForRoomDoesNotStarveBehindALastTry() {
       MachineRig tight = new MachineRig(6);
-      tight.stored("a", 2);
-      Storing full = tight.store("full", 2);
+      tight.stored("a", 3);
+      Storing full = tight.store("full", 1);
       tight.stored("b", 2);
       assertTrue(full.outcome instanceof StoreOutcome.Stored);
 
@@ -389,6 +389,156 @@ class StoreMachineTest {
       assertTrue(retried.outcome instanceof StoreOutcome.Stored, () -> "" + retried.outcome);
       assertTrue(waiting.outcome != null, "answered without a further request");
       tight.assertAtRest();
+    }
+  }
+
+  /** At capacity a chunk of the same size gives its room to the next one. */
+  @Nested
+  class Recycling {
+    private final MachineRig rig = new MachineRig(4);
+
+    private Order.Write write(String name) {
+      return rig.order(Order.Write.class, name);
+    }
+
+    private void full() {
+      rig.stored("a", 2);
+      rig.stored("b", 2);
+    }
+
+    @Test
+    void aVictimOfTheSameSizeIsWrittenOver() {
+      full();
+      Storing c = rig.store("c", 2);
+      assertEquals(key("a"), write("c").recycled().key());
+      assertEquals(0, write("c").claimedBytes, "the filesystem allocates nothing");
+      assertFalse(rig.ordered(Order.Remove.class, "a"));
+      assertFalse(rig.present("a"), "gone from the index at once");
+      assertEquals(4, rig.usedBlocks());
+      assertEquals(2, rig.usedBlocks(CapacityLedger.Category.STAGING));
+      rig.done(Order.Write.class, "c");
+      assertInstanceOf(StoreOutcome.Stored.class, c.outcome);
+      assertEquals("bc", rig.present("a", "b", "c"));
+      assertEquals(1, rig.metrics.get(Metric.EVICTIONS));
+      assertEquals(2 * BLOCK, rig.metrics.get(Metric.EVICTED_BYTES));
+      rig.assertAtRest();
+    }
+
+    @Test
+    void ofAFailedWriteBothAreRemovedBeforeTheRoomIsFree() {
+      full();
+      Storing c = rig.store("c", 2);
+      ChunkAddress recycled = write("c").recycled();
+      rig.fail(Order.Write.class, "c", Kind.IO_ERROR);
+      assertEquals(Failed.Cause.DEVICE, failure(c.outcome));
+      Order.Remove remove = rig.order(Order.Remove.class, "c");
+      assertEquals(recycled, remove.before());
+      assertEquals(2, rig.usedBlocks(CapacityLedger.Category.RETIRED));
+      rig.fail(remove, Kind.IO_ERROR);
+      rig.ticker.advance(Duration.ofSeconds(1));
+      assertFalse(rig.machine.step());
+      assertEquals(recycled, rig.order(Order.Remove.class, "c").before(), "again, both");
+      rig.doAll();
+      assertEquals(2, rig.usedBlocks());
+      rig.assertAtRest();
+    }
+
+    @Test
+    void cancelledBeforeItBeganItLeavesTheVictimToBeRemoved() {
+      full();
+      Storing c = rig.store("c", 2);
+      rig.complete(write("c"), new Order.Result.Cancelled(Transfer.Cancelled.DEADLINE));
+      assertEquals(Failed.Cause.DEADLINE, failure(c.outcome));
+      assertEquals(key("a"), rig.order(Order.Remove.class, "c").before().key());
+      rig.doAll();
+      assertEquals("b", rig.present("a", "b", "c"));
+      assertEquals(2, rig.usedBlocks());
+      rig.assertAtRest();
+    }
+
+    @Test
+    void withoutSpaceItTriesAgainWithRoomOfItsOwn() {
+      full();
+      Storing c = rig.store("c", 2);
+      rig.fail(Order.Write.class, "c", Kind.NO_SPACE);
+      assertNull(c.outcome);
+      rig.doAll();
+      assertInstanceOf(StoreOutcome.Stored.class, c.outcome);
+      rig.assertAtRest();
+    }
+
+    @Test
+    void aVictimOfAnotherSizeGoesTheUsualWay() {
+      rig.stored("a", 3);
+      rig.stored("b", 1);
+      Storing c = rig.store("c", 2);
+      assertTrue(rig.ordered(Order.Remove.class, "a"));
+      rig.done(Order.Remove.class, "a");
+      assertNull(write("c").recycled());
+      rig.doAll();
+      assertInstanceOf(StoreOutcome.Stored.class, c.outcome);
+      assertEquals("bc", rig.present("a", "b", "c"));
+      rig.assertAtRest();
+    }
+
+    @Test
+    void atItsQuotaASaltRecyclesItsOwn() {
+      MachineRig salts = new MachineRig(100, "lru", Map.of("t", 4L));
+      salts.stored("u/x", 2);
+      salts.stored("t/a", 2);
+      salts.stored("t/b", 2);
+      Storing c = salts.store("t/c", 2);
+      assertEquals(key("t/a"), salts.order(Order.Write.class, "t/c").recycled().key());
+      assertEquals(4 * BLOCK, salts.machine.usage().bySalt().get("t"));
+      salts.doAll();
+      assertInstanceOf(StoreOutcome.Stored.class, c.outcome);
+      assertEquals("u/xt/bt/c", salts.present("u/x", "t/a", "t/b", "t/c"));
+      salts.assertAtRest();
+    }
+
+    /** The victim of the same size is gone already when the quota turns out to be too small. */
+    @Test
+    void whatWasToBeRecycledForNothingIsRemoved() {
+      MachineRig salts = new MachineRig(100, "lru", Map.of("t", 4L));
+      salts.stored("t/locked", 1);
+      salts.stored("t/writing", 1);
+      salts.stored("t/a", 2);
+      assertTrue(salts.machine.pin(keys("t/locked", "t/writing")) instanceof KeysOutcome.Done);
+      salts.replace("t/writing", 1);
+      assertEquals(Rejected.Reason.QUOTA, reason(salts.store("t/c", 3).outcome));
+      salts.doAll();
+      salts.assertAtRest();
+    }
+
+    @Test
+    void whoWaitsInLineIsNotPassed() {
+      MachineRig six = new MachineRig(6);
+      six.stored("a", 2);
+      six.stored("b", 2);
+      six.stored("c", 2);
+      Storing large = six.store("large", 4);
+      Storing small = six.store("small", 2);
+      assertEquals(key("c"), six.order(Order.Write.class, "small").recycled().key());
+      six.done(Order.Remove.class, "a");
+      six.done(Order.Remove.class, "b");
+      assertTrue(six.ordered(Order.Write.class, "large"), "its victims' room is its own");
+      six.doAll();
+      assertInstanceOf(StoreOutcome.Stored.class, large.outcome);
+      assertInstanceOf(StoreOutcome.Stored.class, small.outcome);
+      six.assertAtRest();
+    }
+
+    /** Else a capacity that was lowered while chunks were held would never be kept. */
+    @Test
+    void overCapacityNothingIsRecycled() {
+      full();
+      rig.machine.account(CapacityLedger.Category.LATER_VERSION, 2 * BLOCK);
+      Storing c = rig.store("c", 2);
+      assertTrue(rig.ordered(Order.Remove.class, "a"));
+      rig.doAll();
+      assertInstanceOf(StoreOutcome.Stored.class, c.outcome);
+      assertEquals("c", rig.present("a", "b", "c"));
+      assertEquals(4, rig.usedBlocks());
     }
   }
 
@@ -1150,7 +1300,8 @@ class StoreMachineTest {
     void closingAnswersWhoWaitsForRoom() {
       MachineRig small = new MachineRig(2);
       small.stored("a", 2);
-      Storing waiting = small.store("b", 2);
+      Storing waiting = small.store("b", 1);
+      assertNull(waiting.outcome, "it waits");
       small.machine.close(new Rejected(Rejected.Reason.CLOSED, "the end"), false);
       assertEquals(Rejected.Reason.CLOSED, reason(waiting.outcome));
       small.doAll();

@@ -46,7 +46,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
-import java.util.function.Function;
 
 /**
  * One machine in a world made of a seed: random clients, a device that does its orders in random
@@ -63,6 +62,10 @@ import java.util.function.Function;
 public final class SimWorld {
   private static final long BLOCK = SimMedium.BLOCK;
   private static final long QUARANTINE_KEEP = 6 * BLOCK;
+
+  /** What segments leave to the quarantine. */
+  private static final long SPARE = 8 * BLOCK;
+
   private static final int TRACE = Integer.getInteger("trace", 80);
 
   /** What of a world its seed decides. */
@@ -74,10 +77,18 @@ public final class SimWorld {
       Map<String, Long> quotas,
       int faultPercent,
       int maxBlocks,
-      boolean tightFilesystem) {
+      boolean tightFilesystem,
+      long segmentBytes) {
 
     static Shape of(long seed, Random random) {
+      int maxBlocks = 1 + random.nextInt(8);
+      long segmentBytes = 0;
       long capacity = (8 + random.nextInt(60)) * BLOCK;
+      if (seed % 2 == 0) {
+        int slots = (maxBlocks + 1) * (1 + random.nextInt(3)) + random.nextInt(3);
+        segmentBytes = (1 + slots) * BLOCK;
+        capacity = (1 + random.nextInt(5)) * segmentBytes + SPARE;
+      }
       Map<String, Long> quotas =
           random.nextBoolean()
               ? Map.of()
@@ -90,8 +101,9 @@ public final class SimWorld {
           Policies.NAMES.get((int) Math.floorMod(seed, (long) Policies.NAMES.size())),
           quotas,
           random.nextInt(3) == 0 ? 0 : random.nextInt(25),
-          1 + random.nextInt(8),
-          random.nextInt(3) == 0);
+          maxBlocks,
+          random.nextInt(3) == 0,
+          segmentBytes);
     }
   }
 
@@ -158,12 +170,19 @@ public final class SimWorld {
 
   private final Random random;
   private final Shape shape;
-  private final Function<StoreMachine, String> leftovers;
+  private final Inside inside;
   private final SimTicker ticker = new SimTicker();
-  private final SimMedium medium = new SimMedium();
+  private final SimMedium medium;
   private final List<Known> all = new ArrayList<>();
   private final Map<ChunkKey, Known> byKey = new HashMap<>();
   private final Map<Named, Long> tags = new HashMap<>();
+
+  /** How long the payload of each generation is. */
+  private final Map<Named, Long> lengths = new HashMap<>();
+
+  /** Where each generation was written. */
+  private final Map<Named, Long> locations = new HashMap<>();
+
   private final List<Out> out = new ArrayList<>();
   private final Set<Asked> open = new LinkedHashSet<>();
   private final ArrayDeque<String> trace = new ArrayDeque<>();
@@ -194,14 +213,11 @@ public final class SimWorld {
   /** How much of what happened: a world in which nothing happens proves nothing. */
   public final Map<String, Integer> happened = new HashMap<>();
 
-  /**
-   * @param leftovers what the machine holds although nothing is under way, in words; empty for
-   *     nothing
-   */
-  public SimWorld(long seed, Function<StoreMachine, String> leftovers) {
+  public SimWorld(long seed, Inside inside) {
     this.random = new Random(seed * 0x9E3779B97F4A7C15L);
     this.shape = Shape.of(seed, random);
-    this.leftovers = leftovers;
+    this.inside = inside;
+    this.medium = new SimMedium(shape.segmentBytes());
     this.capacity = shape.capacity();
     this.filesystemBytes = shape.tightFilesystem() ? capacity + 4 * BLOCK : capacity * 4;
     for (int i = 0; i < shape.keys(); i++) {
@@ -218,7 +234,11 @@ public final class SimWorld {
   private StoreMachine machine(long capacityBytes) {
     return new StoreMachine(
         new StoreMachine.Limits(
-            capacityBytes, shape.reserve(), shape.maxBlocks() * BLOCK, shape.quotas()),
+            capacityBytes,
+            shape.reserve(),
+            shape.maxBlocks() * BLOCK,
+            shape.quotas(),
+            slots() ? new StoreMachine.Segments(shape.segmentBytes(), BLOCK, SPARE) : null),
         context -> Policies.create(shape.policy(), context),
         key -> new String(key.toBytes(), 0, 1, java.nio.charset.StandardCharsets.UTF_8),
         SimMedium::physicalBytes,
@@ -226,6 +246,10 @@ public final class SimWorld {
         new Events(),
         new Metrics(),
         ticker);
+  }
+
+  private boolean slots() {
+    return shape.segmentBytes() > 0;
   }
 
   /** What happened last, for a failure's message. */
@@ -307,18 +331,33 @@ public final class SimWorld {
     }
     drain();
     assertTrue(machine.quiet(), "quiet");
-    assertEquals("", leftovers.apply(machine), "left over");
+    assertEquals("", inside.leftovers(machine), "left over");
     assertTrue(open.isEmpty(), () -> "requests without an answer: " + open);
     Set<ChunkAddress> expected = new HashSet<>();
     for (Known known : all) {
       assertFalse(known.hidden, () -> known.key + " is still hidden");
       if (known.present) {
-        expected.add(new ChunkAddress(known.key, known.generation, known.expiry));
+        expected.add(address(known));
       }
     }
-    assertEquals(expected, medium.files.keySet(), "files on the device");
-    assertEquals(medium.bytes(), machine.usage().usedBytes(), "bytes on the device");
+    if (slots()) {
+      assertEquals(medium.bytes(), inside.usedBytes(machine), "bytes on the device");
+      // What the power failure brought back, in slots that are free or of another size now.
+      assertTrue(medium.files().keySet().containsAll(expected), "chunks on the device");
+      assertTrue(
+          powerFailed || expected.size() == medium.files().size(),
+          () -> "cleared, and there: " + medium.files().keySet() + ", not only " + expected);
+    } else {
+      assertEquals(expected, medium.files().keySet(), "files on the device");
+      assertEquals(medium.bytes(), machine.usage().usedBytes(), "bytes on the device");
+    }
     faults = before;
+  }
+
+  private ChunkAddress address(Known known) {
+    Long location = locations.get(new Named(known.key, known.generation));
+    return new ChunkAddress(
+        known.key, known.generation, known.expiry, location == null ? 0 : location);
   }
 
   private void drain() {
@@ -338,7 +377,7 @@ public final class SimWorld {
         return;
       }
     }
-    fail("after 500 rounds without a fault the machine is not quiet: " + leftovers.apply(machine));
+    fail("after 500 rounds without a fault the machine is not quiet: " + inside.leftovers(machine));
   }
 
   /**
@@ -349,13 +388,55 @@ public final class SimWorld {
    */
   public void crash(double newCapacity) {
     note("crash");
+    die();
+    medium.sync();
+    recover(newCapacity, false, false);
+  }
+
+  /** The power fails: of what was not synced some is lost too. A new machine is rebuilt. */
+  public void failPower() {
+    note("power fails");
+    die();
+    powerFailed = true;
+    note("effects lost: " + medium.cutPower(random));
+    recover(1.0, false, true);
+  }
+
+  private void die() {
+    for (Out each : out) {
+      if (each.result == null && each.order instanceof Order.Write write) {
+        halfWritten(write);
+      }
+    }
     out.clear();
     open.clear();
     medium.stagingBytes = 0;
-    medium.sync();
     endWalk();
     clearing = 0;
-    recover(newCapacity, false);
+  }
+
+  /** What a write that nobody will hear of has done: nothing, or something, or all. */
+  private void halfWritten(Order.Write write) {
+    int part = random.nextInt(4);
+    if (write.address().location() == ChunkAddress.FILE) {
+      if (write.recycled() != null && part == 0) {
+        medium.remove(write.recycled());
+      }
+    } else if (part == 0) {
+      medium.tear(write.address(), write.request().length());
+    } else if (part == 1) {
+      put(write);
+    }
+  }
+
+  private void put(Order.Write write) {
+    Storing storing = (Storing) write.request();
+    if (write.recycled() != null) {
+      medium.remove(write.recycled());
+    }
+    medium.publish(
+        write.address(), new SimMedium.SimFile(storing.tag, storing.length, storing.metadata));
+    tags.put(new Named(write.address().key(), write.address().generation()), storing.tag);
   }
 
   /** An orderly shutdown and a start that believes the snapshot. */
@@ -365,7 +446,7 @@ public final class SimWorld {
     note("restart");
     takeSnapshot();
     endWalk();
-    recover(newCapacity, true);
+    recover(newCapacity, true, false);
   }
 
   /**
@@ -396,11 +477,13 @@ public final class SimWorld {
     out.clear();
     medium.stagingBytes = 0;
     if (random.nextBoolean()) {
-      note("journal lost, effects: " + medium.loseJournal(random));
+      powerFailed = true;
+      note("journal lost, effects: " + medium.cutPower(random));
     }
     medium.sync();
     Recovery recovery = Recovery.revalidating(machine);
-    List<ChunkAddress> found = new ArrayList<>(medium.files.keySet());
+    machine.segmentsFound(medium.segments());
+    List<ChunkAddress> found = medium.scan();
     Collections.shuffle(found, random);
     boolean interrupted = random.nextInt(4) == 0;
     for (ChunkAddress address : found.subList(0, interrupted ? found.size() / 2 : found.size())) {
@@ -412,7 +495,8 @@ public final class SimWorld {
       out.stream().filter(_ -> random.nextBoolean()).toList().forEach(this::execute);
       out.clear();
       recovery = Recovery.revalidating(machine);
-      found = new ArrayList<>(medium.files.keySet());
+      machine.segmentsFound(medium.segments());
+      found = medium.scan();
       Collections.shuffle(found, random);
       for (ChunkAddress address : found) {
         found(recovery, address);
@@ -437,7 +521,7 @@ public final class SimWorld {
   }
 
   private void found(Recovery recovery, ChunkAddress address) {
-    SimMedium.SimFile file = medium.files.get(address);
+    SimMedium.SimFile file = medium.files().get(address);
     recovery.found(address, file.length, file.hasMetadata);
     Known known = known(address.key());
     if (known.present && known.generation == address.generation()) {
@@ -460,13 +544,19 @@ public final class SimWorld {
     return away || shape.faultPercent() > 0;
   }
 
-  private void recover(double newCapacity, boolean clean) {
-    List<ChunkAddress> found = new ArrayList<>(medium.files.keySet());
+  /**
+   * @param lossy whether what was not synced may be gone, and what it replaced be there
+   */
+  private void recover(double newCapacity, boolean clean, boolean lossy) {
+    List<ChunkAddress> found = medium.scan();
+    if (clean) {
+      found.removeIf(address -> known(address.key()).generation != address.generation());
+    }
     Collections.shuffle(found, random);
     if (!clean) {
       found.removeIf(
           address -> {
-            SimMedium.SimFile file = medium.files.get(address);
+            SimMedium.SimFile file = medium.files().get(address);
             if (file.corrupt && file.tag % 2 == 0) {
               // Its block does not verify: the scan sees that.
               medium.toQuarantine(address);
@@ -482,7 +572,7 @@ public final class SimWorld {
     }
     for (Known known : all) {
       ChunkAddress newest = best.get(known.key);
-      if (known.present && !known.hidden && !wasDamaged(known)) {
+      if (known.present && !known.hidden && !lossy && !wasDamaged(known)) {
         assertNotNull(newest, () -> "acknowledged, and lost by the crash: " + known.key);
         assertTrue(
             newest.generation() >= known.generation,
@@ -496,7 +586,7 @@ public final class SimWorld {
       known.least = 0;
       known.lastPublished = 0;
       if (newest != null) {
-        SimMedium.SimFile file = medium.files.get(newest);
+        SimMedium.SimFile file = medium.files().get(newest);
         known.generation = newest.generation();
         known.length = file.length;
         known.expiry = newest.expiresAtMillis();
@@ -509,6 +599,7 @@ public final class SimWorld {
     overCapacity = true;
     closed = false;
     machine = machine(capacity);
+    machine.segmentsFound(medium.segments());
     Recovery recovery = new Recovery(machine);
     for (SnapshotLine line : snapshot) {
       recovery.snapshotEntry(
@@ -518,11 +609,13 @@ public final class SimWorld {
       recovery.trustSnapshot();
     } else {
       for (ChunkAddress address : found) {
-        SimMedium.SimFile file = medium.files.get(address);
+        SimMedium.SimFile file = medium.files().get(address);
         recovery.found(address, file.length, file.hasMetadata);
       }
     }
     machine.account(CapacityLedger.Category.QUARANTINE, medium.pruneQuarantine(QUARANTINE_KEEP));
+    // What the scan put aside may have been copied.
+    othersBytes = Math.min(othersBytes, filesystemBytes - medium.bytes());
     machine.spaceSampled(usable(true));
     Recovery.Report report = recovery.finish();
     if (!clean) {
@@ -542,6 +635,9 @@ public final class SimWorld {
   }
 
   private final Set<Named> lost = new HashSet<>();
+
+  /** Slots may hold what was cleared, since the clearing was lost. */
+  private boolean powerFailed;
 
   // ---------------------------------------------------------------- clients
 
@@ -963,6 +1059,9 @@ public final class SimWorld {
 
   private void step() {
     note("step");
+    if (random.nextInt(10) == 0) {
+      medium.sync();
+    }
     var _ = machine.step();
     if (clearing > 0) {
       for (Known known : all) {
@@ -1070,11 +1169,10 @@ public final class SimWorld {
     }
     if (random.nextBoolean()) {
       note("bit flip in " + address);
-      medium.files.get(address).corrupt = true;
+      medium.files().get(address).corrupt = true;
     } else {
       note("lost: " + address);
-      medium.files.remove(address);
-      medium.sync();
+      medium.lose(address);
       lost.add(new Named(address.key(), address.generation()));
     }
   }
@@ -1083,31 +1181,96 @@ public final class SimWorld {
 
   private void submit(Order order) {
     note("order " + words(order));
-    ChunkAddress address = ((Order.OnChunk) order).address();
+    switch (order) {
+      case Order.OnChunk chunk -> submitted(chunk);
+      case Order.MakeSegment make -> {
+        assertTrue(
+            out.stream().noneMatch(each -> each.order instanceof Order.MakeSegment),
+            "one segment at a time");
+        assertFalse(medium.segments().contains(make.number()), "the segment is there");
+        medium.stagingBytes += shape.segmentBytes();
+        checkReserve();
+      }
+      case Order.RemoveSegment remove -> {
+        for (Known known : all) {
+          assertFalse(
+              (known.present || known.hidden)
+                  && ChunkAddress.segmentOf(address(known).location()) == remove.number(),
+              "removed, and a chunk is in it");
+        }
+      }
+    }
+    out.add(new Out(order));
+  }
+
+  private void checkReserve() {
+    assertTrue(
+        filesystemBytes - othersBytes - medium.bytes() >= shape.reserve(),
+        () ->
+            "a write that touches the reserve: "
+                + medium.bytes()
+                + " of "
+                + filesystemBytes
+                + ", others "
+                + othersBytes
+                + ", staging "
+                + medium.stagingBytes);
+  }
+
+  /** A slot that is written holds nothing that anybody wants, and nothing else is done to it. */
+  private void checkSlot(Order.Write write) {
+    long location = write.address().location();
+    long bytes = SimMedium.physicalBytes(write.request().length());
+    assertTrue(
+        medium.segments().contains(ChunkAddress.segmentOf(location)), "a slot of no segment");
+    for (Known known : all) {
+      assertFalse(
+          (known.present || known.hidden)
+              && SimMedium.overlap(
+                  location,
+                  bytes,
+                  address(known).location(),
+                  SimMedium.physicalBytes(known.length)),
+          () -> "the slot holds " + known.key + " " + known.generation);
+    }
+    for (Out each : out) {
+      if (each.order instanceof Order.OnChunk other) {
+        Long length = lengths.get(new Named(other.address().key(), other.address().generation()));
+        assertFalse(
+            length != null
+                && SimMedium.overlap(
+                    location, bytes, other.address().location(), SimMedium.physicalBytes(length)),
+            () -> "in the slot of " + words(write) + " there is yet " + words(other));
+      } else if (each.order instanceof Order.RemoveSegment remove) {
+        assertTrue(remove.number() != ChunkAddress.segmentOf(location), "the segment is leaving");
+      }
+    }
+  }
+
+  private void submitted(Order.OnChunk order) {
+    ChunkAddress address = order.address();
     ChunkKey key = address.key();
     Known known = known(key);
     Named file = new Named(key, address.generation());
-    switch ((Order.OnChunk) order) {
+    assertEquals(slots(), address.location() != ChunkAddress.FILE, "a slot");
+    switch (order) {
       case Order.Write write -> {
+        locations.put(file, address.location());
         assertFalse(writes(key) || changesExpiry(key), "one write a key at a time");
         if (write.recycled() != null) {
           assertFalse(
               isRead(new Named(write.recycled().key(), write.recycled().generation())),
               "recycled while it is being read");
+        }
+        if (slots()) {
+          checkSlot(write);
+        }
+        lengths.put(file, write.request().length());
+        if (slots() || write.recycled() != null) {
           break;
         }
         medium.stagingBytes += SimMedium.physicalBytes(write.request().length());
-        assertTrue(
-            filesystemBytes - othersBytes - medium.bytes() >= shape.reserve(),
-            () ->
-                "a write that touches the reserve: "
-                    + medium.bytes()
-                    + " of "
-                    + filesystemBytes
-                    + ", others "
-                    + othersBytes
-                    + ", staging "
-                    + medium.stagingBytes);
+        checkReserve();
       }
       case Order.ChangeExpiry _ ->
           assertFalse(writes(key) || changesExpiry(key), "one write a key at a time");
@@ -1119,9 +1282,12 @@ public final class SimWorld {
         assertFalse(isRead(file), "removed while it is being read");
         assertFalse(
             known.present && known.generation == file.generation(), "removed, and still named");
+        if (slots() && order instanceof Order.Quarantine quarantine) {
+          medium.stagingBytes += quarantine.physicalBytes();
+          checkReserve();
+        }
       }
     }
-    out.add(new Out(order));
   }
 
   private void execute(Out each) {
@@ -1129,29 +1295,40 @@ public final class SimWorld {
       return;
     }
     boolean fault = faults && random.nextInt(100) < shape.faultPercent();
-    ChunkAddress address = ((Order.OnChunk) each.order).address();
+    ChunkAddress address = each.order instanceof Order.OnChunk chunk ? chunk.address() : null;
     each.result =
-        switch ((Order.OnChunk) each.order) {
+        switch (each.order) {
+          case Order.MakeSegment make -> {
+            medium.stagingBytes -= shape.segmentBytes();
+            if (fault) {
+              yield trouble(false, true);
+            }
+            medium.makeSegment(make.number());
+            yield Order.Result.Done.PLAIN;
+          }
+          case Order.RemoveSegment remove -> {
+            if (fault) {
+              yield trouble(false, false);
+            }
+            medium.removeSegment(remove.number());
+            yield Order.Result.Done.PLAIN;
+          }
           case Order.Write write -> {
             long length = write.request().length();
-            if (write.recycled() == null) {
+            if (write.recycled() == null && !slots()) {
               medium.stagingBytes -= SimMedium.physicalBytes(length);
             }
             if (fault) {
-              if (write.recycled() != null && random.nextBoolean()) {
-                medium.remove(write.recycled());
+              Order.Result trouble = trouble(write.request().abandoned(), true);
+              if (!(trouble instanceof Order.Result.Cancelled)) {
+                halfWritten(write);
               }
-              yield trouble(write.request().abandoned(), true);
+              yield trouble;
             }
             if (write.request().abandoned() && random.nextBoolean()) {
               yield new Order.Result.Cancelled(Transfer.Cancelled.DEADLINE);
             }
-            if (write.recycled() != null) {
-              medium.remove(write.recycled());
-            }
-            Storing storing = (Storing) write.request();
-            medium.publish(address, new SimMedium.SimFile(storing.tag, length, storing.metadata));
-            tags.put(new Named(address.key(), address.generation()), storing.tag);
+            put(write);
             yield Order.Result.Done.PLAIN;
           }
           case Order.Read read -> {
@@ -1161,7 +1338,7 @@ public final class SimWorld {
             if (read.request().abandoned() && random.nextBoolean()) {
               yield new Order.Result.Cancelled(Transfer.Cancelled.DEADLINE);
             }
-            SimMedium.SimFile file = medium.files.get(address);
+            SimMedium.SimFile file = medium.files().get(address);
             if (file == null) {
               yield failed(DeviceException.Kind.NOT_FOUND);
             }
@@ -1186,7 +1363,10 @@ public final class SimWorld {
             yield new Order.Result.Done(
                 file == null ? 0 : SimMedium.physicalBytes(file.length), ChunkMetadata.EMPTY);
           }
-          case Order.Quarantine _ -> {
+          case Order.Quarantine quarantine -> {
+            if (slots()) {
+              medium.stagingBytes -= quarantine.physicalBytes();
+            }
             if (fault) {
               yield trouble(false, false);
             }
@@ -1200,7 +1380,11 @@ public final class SimWorld {
             }
             yield medium.rename(
                     address,
-                    new ChunkAddress(address.key(), address.generation(), change.expiresAtMillis()))
+                    new ChunkAddress(
+                        address.key(),
+                        address.generation(),
+                        change.expiresAtMillis(),
+                        address.location()))
                 ? Order.Result.Done.PLAIN
                 : failed(DeviceException.Kind.NOT_FOUND);
           }
@@ -1208,7 +1392,7 @@ public final class SimWorld {
             if (fault) {
               yield trouble(false, false);
             }
-            SimMedium.SimFile file = medium.files.get(address);
+            SimMedium.SimFile file = medium.files().get(address);
             if (file == null) {
               yield failed(DeviceException.Kind.NOT_FOUND);
             }
@@ -1335,12 +1519,22 @@ public final class SimWorld {
   private void judge() {
     long bytes = medium.bytes();
     Usage usage = machine.usage();
-    if (usage.usedBytes() <= capacity) {
+    long used = inside.usedBytes(machine);
+    if (used <= capacity) {
       overCapacity = false;
     }
     assertTrue(overCapacity || bytes <= capacity, () -> bytes + " bytes of " + capacity);
-    assertTrue(usage.usedBytes() >= bytes, "more on the device than accounted for");
-    assertTrue(overCapacity || usage.usedBytes() <= capacity, "accounted for beyond the capacity");
+    assertTrue(used >= bytes, () -> bytes + " on the device, accounted for " + used);
+    assertTrue(overCapacity || used <= capacity, "accounted for beyond the capacity");
+    if (slots()) {
+      long making =
+          out.stream().filter(each -> each.order instanceof Order.MakeSegment).count()
+              * shape.segmentBytes();
+      assertEquals(
+          inside.segments(machine) * shape.segmentBytes() + making,
+          inside.pooledBytes(machine) + inside.takenSlotBytes(machine),
+          "free slots and taken ones are all there are");
+    }
     long chunks = 0;
     long chunkBytes = 0;
     for (Known known : all) {
