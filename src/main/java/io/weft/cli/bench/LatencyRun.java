@@ -59,6 +59,7 @@ final class LatencyRun {
     LimitContender limit = new LimitContender(false);
     try (Equipment equipment = new Equipment(chunkBytes)) {
       limit.prepare(space(limit.name()));
+      limit.measure(Workload.STORE, Script.stores(chunks), Math.min(16, chunks), equipment);
       for (WeftContender contender : contenders) {
         contender.prepare(space(contender.name()));
         fill(contender, equipment);
