@@ -309,7 +309,9 @@ public final class Bench {
         for (Contender contender : order) {
           contender.empty();
         }
-        settle();
+        if (!plan.quick()) {
+          settle();
+        }
       }
       boolean rising = false;
       for (Workload workload : workloads) {

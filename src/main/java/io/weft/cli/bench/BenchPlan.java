@@ -18,7 +18,7 @@ import java.util.Set;
  * @param indexChunks chunks of the index that has no files
  * @param restartChunks real chunks of 4 KiB to restart over; 0 for none
  * @param latencySpan how long the loads of the open loop come
- * @param quick the first depth is taken as it is, without calibration
+ * @param quick a middling depth is taken as it is, and nobody waits for a quiet device
  */
 public record BenchPlan(
     Path directory,
