@@ -252,7 +252,7 @@ final class BenchCommand implements Callable<Integer> {
         atLeast(command, "--connections", connections, 1, 8),
         atLeast(command, "--index-chunks", indexChunks, 1, quick ? 20_000 : 1_000_000),
         atLeast(command, "--restart-chunks", restartChunks, 0, quick ? 1_000 : 100_000),
-        quick ? Duration.ofMillis(500) : Duration.ofSeconds(5),
+        quick ? Duration.ofMillis(200) : Duration.ofSeconds(5),
         quick,
         traceSource(command),
         new WeftSettings(durability.name().toLowerCase(Locale.ROOT), settings));

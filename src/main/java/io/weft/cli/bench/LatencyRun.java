@@ -68,9 +68,7 @@ final class LatencyRun {
       for (int round = 0; round <= plan.rounds(); round++) {
         Script loads = Script.loads(chunks, round);
         double device =
-            limit
-                .measure(Workload.LOAD, loads, Math.min(16, chunks), equipment)
-                .value(Measure.OPERATIONS);
+            limit.measure(Workload.LOAD, loads, limitDepth(), equipment).value(Measure.OPERATIONS);
         for (WeftContender contender : contenders) {
           round(contender, equipment, device * SHARE_OF_DEVICE, round);
         }
@@ -83,6 +81,12 @@ final class LatencyRun {
         Trees.delete(plan.directory().resolve(contender.name()));
       }
     }
+  }
+
+  /** As calibrated, where the limit took part. */
+  private int limitDepth() {
+    Results.Depths known = results.depths().getOrDefault(chunkBytes, Map.of()).get(Bars.LIMIT);
+    return known == null ? Math.min(16, chunks) : known.load();
   }
 
   private Space space(String name) throws IOException {
