@@ -37,6 +37,7 @@ import picocli.CommandLine.TypeConversionException;
       RunCommand.class,
       SimulateCommand.class,
       ReplayCommand.class,
+      BenchCommand.class,
       PutCommand.class,
       GetCommand.class,
       ListCommand.class,

@@ -34,6 +34,7 @@ class HelpTest {
             "run",
             "simulate",
             "replay",
+            "bench",
             "put",
             "get",
             "ls",

@@ -1,0 +1,42 @@
+package io.weft.cli.bench;
+
+import java.nio.file.Path;
+
+/**
+ * What a contender is to hold.
+ *
+ * @param directory the contender's own, there and empty
+ * @param chunkBytes the payload of each chunk, a multiple of 4 KiB
+ * @param chunks how many chunks a round stores
+ * @param bounded whether there is room for {@code chunks} and no more, so that each further store
+ *     makes an old chunk go
+ */
+public record Space(Path directory, int chunkBytes, int chunks, boolean bounded) {
+  /** What describes a chunk on the device, and the unit of direct I/O. */
+  public static final int BLOCK_BYTES = 4096;
+
+  public Space {
+    if (chunkBytes < BLOCK_BYTES || chunkBytes % BLOCK_BYTES != 0) {
+      throw new IllegalArgumentException(
+          "a chunk of the bench is a multiple of 4 KiB, not " + chunkBytes + " bytes");
+    }
+  }
+
+  /** Payload and self-describing block: the bytes that Weft moves for a chunk. */
+  public int physicalBytes() {
+    return chunkBytes + BLOCK_BYTES;
+  }
+
+  /** How many chunks are there at the same time at the most. */
+  public int places() {
+    return bounded ? chunks : 2 * chunks;
+  }
+
+  /**
+   * Numbers of chunks are below this. Where room is bounded they come again, long after the chunk
+   * that had the number is gone.
+   */
+  public int numbers() {
+    return bounded ? 4 * chunks : 2 * chunks;
+  }
+}
