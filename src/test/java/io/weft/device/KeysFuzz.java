@@ -44,7 +44,8 @@ public final class KeysFuzz {
     String name = ChunkName.of(key, generation, expiry);
     require(name.length() <= ChunkName.MAX_NAME_BYTES, "too long a name");
     require(name.chars().allMatch(c -> c > ' ' && c < 127 && c != '/'), "a name beyond ASCII");
-    require(!name.startsWith(".") && !name.startsWith("%staging"), "a name that means another thing");
+    require(
+        !name.startsWith(".") && !name.startsWith("%staging"), "a name that means another thing");
     ChunkName parsed = ChunkName.parse(name);
     require(
         parsed != null && parsed.generation() == generation && parsed.expiresAtMillis() == expiry,
@@ -52,7 +53,8 @@ public final class KeysFuzz {
     int leaf = ChunkName.leaf(key);
     require(leaf >= 0 && leaf < ChunkName.LEAVES, "a leaf that is not there");
     if (!name.startsWith("#")) {
-      require(Arrays.equals(decoded(name.substring(0, name.indexOf('~'))), key.toBytes()), "the key");
+      require(
+          Arrays.equals(decoded(name.substring(0, name.indexOf('~'))), key.toBytes()), "the key");
     }
   }
 

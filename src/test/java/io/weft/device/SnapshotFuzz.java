@@ -47,8 +47,8 @@ public final class SnapshotFuzz {
   }
 
   /**
-   * @param input a snapshot, without the zeros at the end of its frames: the header's 4096 bytes and
-   *     then a frame; read as it is, and once more with checksums and identities that fit
+   * @param input a snapshot, without the zeros at the end of its frames: the header's 4096 bytes
+   *     and then a frame; read as it is, and once more with checksums and identities that fit
    */
   public static void fuzzerTestOneInput(byte[] input) throws IOException, DeviceException {
     read(input);

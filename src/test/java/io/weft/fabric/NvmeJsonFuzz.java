@@ -1,11 +1,14 @@
 package io.weft.fabric;
 
+import io.weft.base.FabricSettings;
 import io.weft.base.Ticker;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
 /** Where a fuzzer comes in: what nvme-cli prints, {@code scripts/fuzz nvme-json}. */
 public final class NvmeJsonFuzz {
+  private static final FabricSettings SETTINGS = Settings.of();
+
   private NvmeJsonFuzz() {}
 
   /**
@@ -16,17 +19,15 @@ public final class NvmeJsonFuzz {
     for (int exit : new int[] {0, 1}) {
       NvmeCli nvme =
           new NvmeCli(
-              Settings.of(),
+              SETTINGS,
               (_, _) -> new CommandRunner.Result(exit, output, output),
               Path.of("/nonexistent"),
               Ticker.system());
       ask(nvme::check);
       ask(nvme::listed);
       ask(nvme::devices);
-      ask(() -> nvme.discover(Settings.of().paths().getFirst()));
-      ask(
-          () ->
-              nvme.identify(new FabricControl.BlockDevice(Path.of("/dev/nvme0n1"), "259:0")));
+      ask(() -> nvme.discover(SETTINGS.paths().getFirst()));
+      ask(() -> nvme.identify(new FabricControl.BlockDevice(Path.of("/dev/nvme0n1"), "259:0")));
     }
     var _ = NvmeCli.addressFields(output);
   }

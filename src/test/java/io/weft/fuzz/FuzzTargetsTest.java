@@ -17,9 +17,11 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * The targets of {@code scripts/fuzz}, in their short form: each seed of the corpus, and bent input
- * from numbered seeds. RESP has a test of its own, {@code RespDecoderFuzzTest}.
+ * from numbered seeds ({@code -Dweft.fuzz.seeds=N} for more). RESP has a test of its own, {@code
+ * RespDecoderFuzzTest}.
  */
 class FuzzTargetsTest {
+  private static final int SEEDS = Integer.getInteger("weft.fuzz.seeds", 10);
 
   enum Target {
     BLOCK("block", 150, BlockFuzz::fuzzerTestOneInput),
@@ -52,7 +54,7 @@ class FuzzTargetsTest {
       target.checked.check(seed);
     }
     Seeds.forEach(
-        10,
+        SEEDS,
         seed -> {
           Mutations mutations = new Mutations(new Random(seed), corpus);
           for (int i = 0; i < target.inputsASeed; i++) {

@@ -10,11 +10,28 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 
-/** Makes input out of good input: bytes bent, cut out, doubled, and pieces of other input put in. */
+/**
+ * Makes input out of good input: bytes bent, cut out, doubled, and pieces of other input put in.
+ */
 final class Mutations {
   private static final long[] ODD = {
-    0, 1, -1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, Integer.MAX_VALUE, Integer.MIN_VALUE, 1L << 31,
-    1L << 32, Long.MAX_VALUE, Long.MIN_VALUE, 4095, 4096, 4097
+    0,
+    1,
+    -1,
+    0x7f,
+    0x80,
+    0xff,
+    0x7fff,
+    0xffff,
+    Integer.MAX_VALUE,
+    Integer.MIN_VALUE,
+    1L << 31,
+    1L << 32,
+    Long.MAX_VALUE,
+    Long.MIN_VALUE,
+    4095,
+    4096,
+    4097
   };
 
   private final Random random;
