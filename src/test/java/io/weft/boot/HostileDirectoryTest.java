@@ -202,6 +202,7 @@ class HostileDirectoryTest {
     }
   }
 
+  @SuppressWarnings("restricted")
   @ParameterizedTest
   @ValueSource(ints = {0, 022, 077})
   void filesAndDirectoriesAreTheOwnersAlone(int mask) throws Exception {
