@@ -112,19 +112,21 @@ class OverloadTest {
       List<Integer> order = new ArrayList<>(IntStream.range(0, SENDERS).boxed().toList());
       byte[] payload = TestStore.bytes("warm", BYTES);
       AtomicInteger tick = new AtomicInteger();
-      clock.scheduleAtFixedRate(
-          () -> {
-            if (tick.getAndIncrement() < ticks) {
-              Collections.shuffle(order, random);
-              for (int number : order) {
-                send(store, senders.get(number), number, payload, random.nextBoolean(), slowest);
-              }
-            }
-            device.release(DEVICE_A_TICK);
-          },
-          0,
-          TICK_MILLIS,
-          MILLISECONDS);
+      var _ =
+          clock.scheduleAtFixedRate(
+              () -> {
+                if (tick.getAndIncrement() < ticks) {
+                  Collections.shuffle(order, random);
+                  for (int number : order) {
+                    send(
+                        store, senders.get(number), number, payload, random.nextBoolean(), slowest);
+                  }
+                }
+                device.release(DEVICE_A_TICK);
+              },
+              0,
+              TICK_MILLIS,
+              MILLISECONDS);
       TestStore.soon()
           .atMost(ticks * TICK_MILLIS / 1000 + 60, SECONDS)
           .until(

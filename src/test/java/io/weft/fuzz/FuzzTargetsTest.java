@@ -32,6 +32,8 @@ class FuzzTargetsTest {
 
     final String folder;
     final int inputsASeed;
+
+    @SuppressWarnings("ImmutableEnumChecker") // method references
     final Checked checked;
 
     Target(String folder, int inputsASeed, Checked checked) {
