@@ -15,6 +15,7 @@ import io.weft.fabric.MountTable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -312,7 +313,9 @@ final class LinkActor extends AbstractBehavior<LinkActor.Command> {
     switch (store.mode()) {
       case DIRECTORY -> {
         if (store.createDirectory() && Files.notExists(directory)) {
-          Files.createDirectories(directory);
+          Files.createDirectories(
+              directory,
+              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         }
       }
       case MOUNT -> number = verifiedMount(directory, store.expectedDevice());

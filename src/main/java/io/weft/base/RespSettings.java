@@ -149,7 +149,7 @@ public record RespSettings(
   private static List<User> users(SettingsReader resp) {
     List<User> users = new ArrayList<>();
     Set<String> names = new HashSet<>();
-    for (SettingsReader block : resp.blocks("users")) {
+    for (SettingsReader block : resp.secretBlocks("users")) {
       if (block.has("password")) {
         throw block.wrong(
             "password",

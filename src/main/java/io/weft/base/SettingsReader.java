@@ -68,6 +68,15 @@ record SettingsReader(String where, Config config) {
 
   /** A list of blocks; what a block leaves out is empty. */
   List<SettingsReader> blocks(String key) {
+    return blocks(key, true);
+  }
+
+  /** The same, where a password may stand instead: it is not shown. */
+  List<SettingsReader> secretBlocks(String key) {
+    return blocks(key, false);
+  }
+
+  private List<SettingsReader> blocks(String key, boolean showing) {
     try {
       List<SettingsReader> blocks = new ArrayList<>();
       for (Config each : config.getConfigList(key)) {
@@ -77,7 +86,10 @@ record SettingsReader(String where, Config config) {
     } catch (ConfigException.Missing missing) {
       throw missing(key, missing);
     } catch (ConfigException.WrongType _) {
-      throw wrong(key, shown(key), "write a list of blocks, as in [ { address = 10.0.0.1 } ]");
+      throw wrong(
+          key,
+          showing ? shown(key) : "(not shown)",
+          "write a list of blocks, as in [ { address = 10.0.0.1 } ]");
     }
   }
 
@@ -90,8 +102,29 @@ record SettingsReader(String where, Config config) {
     return text;
   }
 
+  /**
+   * A word that becomes one field of what nvme-cli writes to the kernel, where a comma would begin
+   * the next field.
+   */
+  String fabricWord(String key) {
+    return withoutComma(key, word(key));
+  }
+
   /** The same, with blanks: a TLS identity has them between its parts. */
-  String line(String key) {
+  String fabricLine(String key) {
+    return withoutComma(key, line(key));
+  }
+
+  private String withoutComma(String key, String text) {
+    if (text.indexOf(',') >= 0) {
+      throw wrong(
+          key, text, "write it without commas: the kernel takes what follows for an option");
+    }
+    return text;
+  }
+
+  /** A text that may become an argument of a command, with blanks. */
+  private String line(String key) {
     String text = notASecret(key, text(key).strip());
     if (!text.chars().allMatch(c -> c >= ' ' && c != 127)) {
       throw wrong(key, text, "write it without blanks and control characters");

@@ -264,16 +264,16 @@ public record StoreSettings(
     FabricSettings.Transport transport = nvmeof.oneOf("transport", FabricSettings.Transport.class);
     List<FabricSettings.PathSettings> paths = new ArrayList<>();
     for (SettingsReader path : nvmeof.blocks("paths")) {
-      String address = path.word("address");
+      String address = path.fabricWord("address");
       if (address.isEmpty() && transport != FabricSettings.Transport.LOOP) {
         throw path.wrong("address", "", "name the target's address");
       }
       paths.add(
           new FabricSettings.PathSettings(
               address,
-              path.word("service"),
-              path.word("host-address"),
-              path.word("host-interface")));
+              path.fabricWord("service"),
+              path.fabricWord("host-address"),
+              path.fabricWord("host-interface")));
     }
     if (transport == FabricSettings.Transport.LOOP && paths.isEmpty()) {
       paths.add(new FabricSettings.PathSettings("", "", "", ""));
@@ -283,7 +283,7 @@ public record StoreSettings(
       throw nvmeof.wrong(
           "paths", "[]", "name at least one, as in [ { address = 10.0.0.1, service = 4420 } ]");
     }
-    String nqn = nvmeof.word("subsystem-nqn");
+    String nqn = nvmeof.fabricWord("subsystem-nqn");
     if (!nqn.startsWith("nqn.") || nqn.length() > NQN_LENGTH_MAX) {
       throw nvmeof.wrong(
           "subsystem-nqn",
@@ -308,8 +308,8 @@ public record StoreSettings(
         List.copyOf(paths),
         nqn,
         nvmeof.count("namespace-id", 1, Integer.MAX_VALUE),
-        nvmeof.word("host-nqn"),
-        nvmeof.word("host-id"),
+        nvmeof.fabricWord("host-nqn"),
+        nvmeof.fabricWord("host-id"),
         nvmeof.count("io-queues", 0, 65_535),
         nvmeof.count("write-queues", 0, 65_535),
         nvmeof.count("poll-queues", 0, 65_535),
@@ -326,9 +326,9 @@ public record StoreSettings(
             nvmeof.secretFile("authentication.host-secret-file"),
             nvmeof.secretFile("authentication.controller-secret-file"),
             tls,
-            nvmeof.word("tls.keyring"),
-            nvmeof.word("tls.key-id"),
-            nvmeof.line("tls.key-identity"),
+            nvmeof.fabricWord("tls.keyring"),
+            nvmeof.fabricWord("tls.key-id"),
+            nvmeof.fabricLine("tls.key-identity"),
             nvmeof.flag("tls.concatenate")),
         autoConnect,
         nvmeof.flag("auto-mount"),

@@ -136,6 +136,9 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
         }
       }
     }
+    if (at < end && text.charAt(at) == '.') {
+      return false;
+    }
     while (at < end) {
       if (text.charAt(at) == ESCAPE) {
         if (at + 3 > end || !isUpperHex(text, at + 1) || !isUpperHex(text, at + 2)) {

@@ -8,6 +8,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkKey;
+import io.weft.base.Chunks;
 import io.weft.base.DeviceException;
 import io.weft.base.DeviceException.Kind;
 import io.weft.base.Ticker;
@@ -336,16 +337,21 @@ final class FileSnapshots implements SnapshotStore {
             || at + headBytes + keyLength > used) {
           throw corrupt("frame " + number + " ends within an entry");
         }
+        long payloadLength = frame.get(U64, (long) at + ENTRY_LENGTH_AT);
+        long expiresAtMillis = frame.get(U64, (long) at + ENTRY_EXPIRES_AT);
+        if (payloadLength < 0 || payloadLength > Chunks.MAX_PAYLOAD_BYTES || expiresAtMillis < 0) {
+          throw corrupt("frame " + number + " has an entry that no store writes");
+        }
         sink.accept(
             new SnapshotEntry(
                 new ChunkAddress(
                     ChunkKey.of(bytes, at + headBytes, keyLength),
                     frame.get(U64, (long) at + ENTRY_GENERATION_AT),
-                    frame.get(U64, (long) at + ENTRY_EXPIRES_AT),
+                    expiresAtMillis,
                     hasLocations
                         ? frame.get(U64, (long) at + ENTRY_LOCATION_AT)
                         : ChunkAddress.FILE),
-                frame.get(U64, (long) at + ENTRY_LENGTH_AT),
+                payloadLength,
                 (frame.get(U16, (long) at + ENTRY_FLAGS_AT) & HAS_METADATA) != 0,
                 frame.get(U64, (long) at + ENTRY_STAMP_AT),
                 frame.get(U32, (long) at + ENTRY_STATE_AT)));

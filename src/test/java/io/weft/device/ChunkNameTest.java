@@ -149,4 +149,11 @@ class ChunkNameTest {
     }
     return text.toString();
   }
+
+  /** A dot in the first place is always escaped, so nobody else's hidden file is a chunk. */
+  @Test
+  void aHiddenFileIsForeign() {
+    assertNull(ChunkName.parse(".y~1f"));
+    assertNull(ChunkName.parse(".~1"));
+  }
 }

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.weft.base.ChunkAddress;
 import io.weft.base.ChunkKey;
+import io.weft.base.Chunks;
 import io.weft.base.DeviceException;
 import io.weft.base.DeviceException.Kind;
 import io.weft.base.Durability;
@@ -53,8 +54,8 @@ class FileSnapshotsTest {
     byte[] key = new byte[keyBytes];
     random.nextBytes(key);
     return new SnapshotEntry(
-        new ChunkAddress(ChunkKey.of(key), random.nextLong(), random.nextLong()),
-        random.nextLong(),
+        new ChunkAddress(ChunkKey.of(key), random.nextLong(), random.nextLong() >>> 1),
+        random.nextLong(Chunks.MAX_PAYLOAD_BYTES + 1),
         random.nextBoolean(),
         random.nextLong(),
         random.nextInt());
@@ -317,5 +318,19 @@ class FileSnapshotsTest {
     long millis = (System.nanoTime() - begin) / 1_000_000;
     assertEquals(499_999_500_000L, sum[0]);
     assertTrue(millis < 10_000, () -> millis + " ms");
+  }
+
+  /** Its checksums may fit: whoever can write the directory can compute them. */
+  @ParameterizedTest
+  @ValueSource(longs = {-1, Chunks.MAX_PAYLOAD_BYTES + 1, Long.MIN_VALUE})
+  void anEntryThatNoStoreWritesEndsTheReading(long length) throws Exception {
+    write(
+        List.of(new SnapshotEntry(new ChunkAddress(ChunkKey.of("k"), 1, 0), length, false, 0, 0)),
+        true);
+    fails(Kind.CORRUPT, this::read);
+    write(
+        List.of(new SnapshotEntry(new ChunkAddress(ChunkKey.of("k"), 1, -1), 1, false, 0, 0)),
+        true);
+    fails(Kind.CORRUPT, this::read);
   }
 }

@@ -1,6 +1,6 @@
 package io.weft.resp;
 
-/** Where a coverage-guided fuzzer comes in: {@code scripts/fuzz-resp}. */
+/** Where a coverage-guided fuzzer comes in: {@code scripts/fuzz resp}. */
 public final class DecoderFuzz {
   private DecoderFuzz() {}
 

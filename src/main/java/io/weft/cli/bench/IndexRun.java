@@ -13,8 +13,8 @@ import io.weft.base.KeysOutcome;
 import io.weft.base.Ticker;
 import io.weft.cli.bench.Results.Cell;
 import io.weft.device.DirectIo;
-import io.weft.device.FileLayout;
-import io.weft.device.FileLayoutSettings;
+import io.weft.device.Layout;
+import io.weft.device.LayoutSettings;
 import io.weft.device.SnapshotStore;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -95,10 +95,9 @@ final class IndexRun {
 
   /** A directory as a clean shutdown leaves it, but for the chunks. */
   private static void makeUp(Path directory, List<ChunkKey> keys) throws DeviceException {
-    FileLayout layout =
-        FileLayout.open(
-            new FileLayoutSettings(directory, DirectIo.PREFERRED, Durability.RELAXED),
-            Ticker.system());
+    Layout layout =
+        Layout.open(
+            new LayoutSettings(directory, DirectIo.PREFERRED, Durability.RELAXED), Ticker.system());
     try (SnapshotStore.Writer writer = layout.snapshots().begin()) {
       long generation = 1;
       for (ChunkKey key : keys) {
