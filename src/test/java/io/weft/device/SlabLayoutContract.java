@@ -547,7 +547,7 @@ abstract class SlabLayoutContract extends LayoutContract {
   void aScanFindsAllChunksOfAllSizesAndBothGenerations() throws Exception {
     Set<ChunkAddress> stored = new HashSet<>();
     for (int i = 0; i < 300; i++) {
-      long size = i % 5 * 7000 + (i % 50 == 0 ? 400_000 : 0);
+      long size = i % 5 * 7000L + (i % 50 == 0 ? 400_000L : 0L);
       ChunkAddress address = at("k" + i / 2, 1 + i % 2, size);
       store(layout, address, payload(size, i));
       if (i % 7 == 0) {
