@@ -21,6 +21,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -112,16 +113,18 @@ abstract class SlabLayoutOnMountContract extends SlabLayoutContract {
       ChunkAddress address = at("k", 1, 50_000);
       ChunkAddress damaged = at("d", 1, 50_000);
       store(layout, damaged, payload(50_000, 9));
+      List<ChunkWrite> begun = new ArrayList<>();
       int made = 1;
       while (made >= 0) {
         int number = 100 + made++;
         try {
-          layout.beginSegment(number);
+          begun.add(layout.beginSegment(number));
         } catch (DeviceException full) {
           assertEquals(Kind.NO_SPACE, full.kind(), full.getMessage());
           made = -1;
         }
       }
+      begun.forEach(ChunkWrite::abandon);
       fill(filesystem.directory());
       store(layout, address, payload(50_000, 1));
       assertArrayEquals(payload(50_000, 1), load(layout, address, 50_000));
