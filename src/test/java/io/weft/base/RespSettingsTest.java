@@ -69,9 +69,10 @@ class RespSettingsTest {
 
   @ParameterizedTest
   @MethodSource("entries")
-  void aValueOfAnotherShapeIsShown(Map.Entry<String, ConfigValue> entry) {
+  void aValueOfAnotherShapeIsShownUnlessItMayBeAPassword(Map.Entry<String, ConfigValue> entry) {
     String message = refused(with(entry.getKey() + " = [ 7, 8 ]"));
-    assertTrue(message.startsWith(entry.getKey() + " = [7,8]: "), message);
+    String shown = entry.getKey().equals("weft.resp.users") ? "(not shown)" : "[7,8]";
+    assertTrue(message.startsWith(entry.getKey() + " = " + shown + ": "), message);
   }
 
   @Test
