@@ -6,70 +6,30 @@ import io.weft.sim.SimWorld;
 import io.weft.testing.Seeds;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
-/** The machine against its model in seeded worlds. {@code -Dseed=} replays one seed. */
+/**
+ * The machine against its model in seeded worlds. {@code -Dseed=} replays one seed; {@code
+ * scripts/sim} runs many.
+ */
 class StoreMachineSimulationTest {
-  private static final int STEPS = 2_000;
-  private static final int SEEDS = Integer.getInteger("seeds", 150);
+  private static final int SEEDS = Integer.getInteger("seeds", 200);
+  private static final int TRACE = Integer.getInteger("trace", 80);
 
-  @Test
-  void keepsItsPromises() {
-    Seeds.forEach(
-        SEEDS,
-        seed ->
-            judged(
-                seed,
-                world -> {
-                  world.run(STEPS);
-                  world.settle();
-                }));
-  }
-
-  @Test
-  void comesBackFromCrashesAndRestarts() {
+  @ParameterizedTest
+  @EnumSource
+  void keepsItsPromises(SimulatedLives lives) {
     Seeds.forEach(
         SEEDS,
         seed -> {
-          Random random = new Random(seed);
-          judged(
-              seed,
-              world -> {
-                for (int life = 0; life < 6; life++) {
-                  world.run(random.nextInt(500));
-                  double capacity = random.nextInt(4) == 0 ? 0.5 : 1.0;
-                  switch (random.nextInt(4)) {
-                    case 0 -> world.restart(capacity);
-                    case 1 -> world.failPower();
-                    default -> world.crash(capacity);
-                  }
-                }
-                world.run(200);
-                world.settle();
-              });
-        });
-  }
-
-  @Test
-  void keepsItsPromisesWhenTheDeviceIsLostAndComesBack() {
-    Seeds.forEach(
-        SEEDS,
-        seed -> {
-          Random random = new Random(seed);
-          judged(
-              seed,
-              world -> {
-                for (int life = 0; life < 12; life++) {
-                  world.run(random.nextInt(300));
-                  world.loseDevice();
-                  if (random.nextInt(6) == 0) {
-                    world.crash(1.0);
-                  }
-                }
-                world.run(200);
-                world.settle();
-              });
+          try {
+            lives.judged(seed, 0, _ -> {});
+          } catch (AssertionError failure) {
+            lives.judged(seed, TRACE, _ -> {});
+            throw failure;
+          }
         });
   }
 
@@ -78,12 +38,13 @@ class StoreMachineSimulationTest {
   void theWorldsAreEventful() {
     Map<String, Integer> happened = new HashMap<>();
     for (long seed = 1; seed <= 30; seed++) {
-      SimWorld world = new SimWorld(seed, new MachineInside());
-      world.run(STEPS);
+      SimWorld world = new SimWorld(seed, new MachineInside(), TRACE);
+      world.run(SimulatedLives.STEPS);
       for (int i = 0; i < 10; i++) {
         world.loseDevice();
-        world.run(STEPS / 20);
+        world.run(SimulatedLives.STEPS / 20);
       }
+      world.failPower();
       world.happened.forEach((what, count) -> happened.merge(what, count, Integer::sum));
     }
     for (String what :
@@ -104,6 +65,7 @@ class StoreMachineSimulationTest {
           "rejected LINK_DOWN",
           "device lost",
           "journal lost",
+          "power fails",
           "failed DEVICE",
           "failed NO_SPACE",
           "failed RESTARTED",
@@ -115,22 +77,12 @@ class StoreMachineSimulationTest {
           "event: REPLA",
           "event: VANIS",
           "event: quara",
+          "written over a victim",
+          "a segment made",
+          "a segment emptied",
           "walk ends"
         }) {
       assertTrue(happened.getOrDefault(what, 0) > 5, () -> what + " in " + happened);
-    }
-  }
-
-  private interface Life {
-    void live(SimWorld world);
-  }
-
-  private static void judged(long seed, Life life) {
-    SimWorld world = new SimWorld(seed, new MachineInside());
-    try {
-      life.live(world);
-    } catch (AssertionError | RuntimeException wrong) {
-      throw new AssertionError(wrong.getMessage() + "\n" + world.trace(), wrong);
     }
   }
 }

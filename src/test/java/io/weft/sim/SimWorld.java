@@ -66,8 +66,6 @@ public final class SimWorld {
   /** What segments leave to the quarantine. */
   private static final long SPARE = 8 * BLOCK;
 
-  private static final int TRACE = Integer.getInteger("trace", 80);
-
   /** What of a world its seed decides. */
   private record Shape(
       int keys,
@@ -171,11 +169,15 @@ public final class SimWorld {
   private final Random random;
   private final Shape shape;
   private final Inside inside;
+  private final int traceLines;
   private final SimTicker ticker = new SimTicker();
   private final SimMedium medium;
   private final List<Known> all = new ArrayList<>();
   private final Map<ChunkKey, Known> byKey = new HashMap<>();
   private final Map<Named, Long> tags = new HashMap<>();
+
+  /** What the slots of each segment were at the last write. */
+  private final Map<Integer, Long> sizes = new HashMap<>();
 
   /** How long the payload of each generation is. */
   private final Map<Named, Long> lengths = new HashMap<>();
@@ -210,10 +212,17 @@ public final class SimWorld {
   private final Set<ChunkKey> walkThroughout = new HashSet<>();
   private final Map<ChunkKey, Integer> walkSeen = new HashMap<>();
 
-  /** How much of what happened: a world in which nothing happens proves nothing. */
+  /**
+   * How much of what happened, where a trace is kept: a world in which nothing happens proves
+   * nothing.
+   */
   public final Map<String, Integer> happened = new HashMap<>();
 
-  public SimWorld(long seed, Inside inside) {
+  /**
+   * @param traceLines how much {@link #trace} keeps
+   */
+  public SimWorld(long seed, Inside inside, int traceLines) {
+    this.traceLines = traceLines;
     this.random = new Random(seed * 0x9E3779B97F4A7C15L);
     this.shape = Shape.of(seed, random);
     this.inside = inside;
@@ -1219,6 +1228,11 @@ public final class SimWorld {
 
   /** A slot that is written holds nothing that anybody wants, and nothing else is done to it. */
   private void checkSlot(Order.Write write) {
+    long size = SimMedium.physicalBytes(write.request().length());
+    Long before = sizes.put(ChunkAddress.segmentOf(write.address().location()), size);
+    if (before != null && before != size) {
+      happened("a segment emptied");
+    }
     long location = write.address().location();
     long bytes = SimMedium.physicalBytes(write.request().length());
     assertTrue(
@@ -1261,6 +1275,7 @@ public final class SimWorld {
           assertFalse(
               isRead(new Named(write.recycled().key(), write.recycled().generation())),
               "recycled while it is being read");
+          happened("written over a victim");
         }
         if (slots()) {
           checkSlot(write);
@@ -1304,6 +1319,7 @@ public final class SimWorld {
               yield trouble(false, true);
             }
             medium.makeSegment(make.number());
+            happened("a segment made");
             yield Order.Result.Done.PLAIN;
           }
           case Order.RemoveSegment remove -> {
@@ -1587,7 +1603,7 @@ public final class SimWorld {
             : outcome instanceof Failed failed
                 ? "failed " + failed.cause()
                 : outcome.getClass().getSimpleName();
-    happened.merge(kind, 1, Integer::sum);
+    happened(kind);
   }
 
   private Known any() {
@@ -1609,10 +1625,16 @@ public final class SimWorld {
   }
 
   private void note(String what) {
-    if (trace.size() == TRACE) {
-      trace.removeFirst();
+    if (traceLines > 0) {
+      if (trace.size() == traceLines) {
+        trace.removeFirst();
+      }
+      trace.addLast(step + " " + what);
+      happened(what.substring(0, Math.min(12, what.length())));
     }
-    trace.addLast(step + " " + what);
-    happened.merge(what.substring(0, Math.min(12, what.length())), 1, Integer::sum);
+  }
+
+  private void happened(String what) {
+    happened.merge(what, 1, Integer::sum);
   }
 }
