@@ -124,6 +124,9 @@ public interface ChunkMedium extends AutoCloseable {
    * its file's name and length, moves what does not verify to quarantine, leaves foreign files and
    * later format versions alone, and hands the rest over in batches of at most 1,024, one call at a
    * time. Of several generations of one key all are handed over; the receiver decides.
+   *
+   * <p>A segment has slots of one size: that of the latest generation found in it. Chunks of other
+   * sizes are left from before the segment was emptied; they are cleared and not handed over.
    */
   ScanReport scan(int threads, BatchSink sink) throws DeviceException;
 

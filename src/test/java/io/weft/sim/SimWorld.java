@@ -351,6 +351,10 @@ public final class SimWorld {
     }
     if (slots()) {
       assertEquals(medium.bytes(), inside.usedBytes(machine), "bytes on the device");
+      assertTrue(
+          inside.usedBytes(machine) <= capacity
+              || all.stream().anyMatch(known -> known.locks > 0 || known.pins > 0),
+          "more segments than the capacity has room for");
       // What the power failure brought back, in slots that are free or of another size now.
       assertTrue(medium.files().keySet().containsAll(expected), "chunks on the device");
       assertTrue(
