@@ -10,6 +10,7 @@ import io.weft.base.Ticker;
 import io.weft.device.LeafDirectories.Leaf;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -278,9 +279,9 @@ public final class FileLayout extends Layout {
           MemorySegment payload = target.asSlice(0, payloadLength);
           long spare = target.byteSize() - payloadLength;
           int sum = PayloadIo.readWhole(file, 0, payload, spare, scratch);
-          ChunkBlock block = verifiedBlock(file.path(), scratch.block());
-          requireAddress(file.path(), block, address, payloadLength);
-          requireSum(file.path(), block.payloadCrc(), sum);
+          ChunkBlock block = verifiedBlock(file::path, scratch.block());
+          requireAddress(file::path, block, address, payloadLength);
+          requireSum(file::path, block.payloadCrc(), sum);
         } finally {
           file.close();
         }
@@ -303,7 +304,7 @@ public final class FileLayout extends Layout {
       leaf = present("load", address);
       file = openChunk(leaf, address, payloadLength, scratch);
       ChunkBlock block = readBlock(file, scratch);
-      requireAddress(file.path(), block, address, payloadLength);
+      requireAddress(file::path, block, address, payloadLength);
       Leaf used = leaf;
       DataFile opened = file;
       begun = true;
@@ -338,8 +339,8 @@ public final class FileLayout extends Layout {
         throw corrupt(file.path(), "it has %d bytes, less than a block".formatted(length));
       }
       ChunkBlock block = readBlock(file, scratch);
-      requireAddress(file.path(), block, address, block.payloadLength());
-      requireLength(file.path(), length, block.payloadLength());
+      requireAddress(file::path, block, address, block.payloadLength());
+      requireLength(file::path, length, block.payloadLength());
       return block;
     } finally {
       end(file, leaf);
@@ -455,9 +456,9 @@ public final class FileLayout extends Layout {
       long length = file.length();
       if (length != ChunkFormat.fileBytes(payloadLength) && length >= ChunkFormat.BLOCK_BYTES) {
         // Another program's version, or another chunk, may be the better explanation.
-        requireAddress(file.path(), readBlock(file, scratch), address, payloadLength);
+        requireAddress(file::path, readBlock(file, scratch), address, payloadLength);
       }
-      requireLength(file.path(), length, payloadLength);
+      requireLength(file::path, length, payloadLength);
       right = true;
       return file;
     } finally {
@@ -472,40 +473,42 @@ public final class FileLayout extends Layout {
     IoVector vector = Posix.vector();
     vector.add(scratch.block());
     file.read(vector, 0, scratch.block());
-    return verifiedBlock(file.path(), scratch.block());
+    return verifiedBlock(file::path, scratch.block());
   }
 
-  private static ChunkBlock verifiedBlock(String path, MemorySegment block) throws DeviceException {
+  private static ChunkBlock verifiedBlock(Supplier<String> path, MemorySegment block)
+      throws DeviceException {
     try {
       return ChunkFormat.decode(block);
     } catch (ChunkFormatException wrong) {
-      throw wrong.asDeviceException(path);
+      throw wrong.asDeviceException(path.get());
     }
   }
 
   private static void requireAddress(
-      String path, ChunkBlock block, ChunkAddress address, long payloadLength)
+      Supplier<String> path, ChunkBlock block, ChunkAddress address, long payloadLength)
       throws DeviceException {
     if (!block.key().equals(address.key())) {
-      throw corrupt(path, "the file holds the chunk of another key, " + block.key());
+      throw corrupt(path.get(), "the file holds the chunk of another key, " + block.key());
     }
     if (block.generation() != address.generation()) {
       throw corrupt(
-          path,
+          path.get(),
           "the file holds generation %x, not %x"
               .formatted(block.generation(), address.generation()));
     }
     if (block.payloadLength() != payloadLength) {
       throw corrupt(
-          path, "the payload has %d bytes, not %d".formatted(block.payloadLength(), payloadLength));
+          path.get(),
+          "the payload has %d bytes, not %d".formatted(block.payloadLength(), payloadLength));
     }
   }
 
-  private static void requireLength(String path, long length, long payloadLength)
+  private static void requireLength(Supplier<String> path, long length, long payloadLength)
       throws DeviceException {
     long expected = ChunkFormat.fileBytes(payloadLength);
     if (length != expected) {
-      throw corrupt(path, "the file has %d bytes, not %d".formatted(length, expected));
+      throw corrupt(path.get(), "the file has %d bytes, not %d".formatted(length, expected));
     }
   }
 }

@@ -12,6 +12,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
 
 /**
  * Chunks in a directory of a mounted filesystem: what every layout shares. The directory belongs to
@@ -174,10 +175,11 @@ public abstract sealed class Layout implements ChunkMedium permits FileLayout, S
     }
   }
 
-  static void requireSum(String path, int expected, int actual) throws DeviceException {
+  static void requireSum(Supplier<String> path, int expected, int actual) throws DeviceException {
     if (expected != actual) {
       throw corrupt(
-          path, "the payload's checksum is %08x, its bytes give %08x".formatted(expected, actual));
+          path.get(),
+          "the payload's checksum is %08x, its bytes give %08x".formatted(expected, actual));
     }
   }
 

@@ -72,7 +72,7 @@ final class OpenChunk implements ChunkMedium.ChunkRead {
 
   @Override
   public void verify() throws DeviceException {
-    Layout.requireSum(file.path(), payloadSum, sums.total());
+    Layout.requireSum(file::path, payloadSum, sums.total());
   }
 
   @Override

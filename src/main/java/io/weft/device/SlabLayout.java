@@ -237,7 +237,8 @@ public final class SlabLayout extends Layout {
       int sum = PayloadIo.readWhole(segment.file, offset, payload, spare, scratch);
       ChunkBlock block =
           verified(segment, assignment, address, payloadLength, scratch.block()).block();
-      requireSum(path(segment, address), block.payloadCrc(), sum);
+      Segment used = segment;
+      requireSum(() -> path(used, address), block.payloadCrc(), sum);
     } finally {
       end(segment);
     }
@@ -274,7 +275,7 @@ public final class SlabLayout extends Layout {
           () -> {
             PayloadIo.finishTail(payload, tail, scratch);
             SlotBlock block = verified(used, assignment, address, payloadLength, scratch.block());
-            requireSum(path(used, address), block.block().payloadCrc(), Crc32c.of(payload));
+            requireSum(() -> path(used, address), block.block().payloadCrc(), Crc32c.of(payload));
           },
           () -> end(used));
     } finally {
