@@ -136,8 +136,16 @@ public final class FileLayout implements ChunkMedium {
   }
 
   private void forget(@Nullable ChunkAddress recycled) throws DeviceException {
-    if (recycled != null) {
-      var _ = delete(recycled);
+    if (recycled != null && !delete(recycled)) {
+      throw new DeviceException(
+          DeviceException.Kind.NOT_FOUND,
+          "store",
+          recycled.key() + " generation " + recycled.generation(),
+          -1,
+          -1,
+          0,
+          "the chunk whose room it was to get is gone",
+          null);
     }
   }
 
