@@ -27,8 +27,9 @@ public interface ChunkMedium extends AutoCloseable {
    *
    * @param recycled a retired chunk that takes as much on the device and that nobody reads: its
    *     room becomes the new chunk's, and whether this succeeds or fails, its bytes are not to be
-   *     had any more. Null where the chunk gets room of its own. A chunk in a slot has the slot
-   *     that its address names either way
+   *     had any more. Where it has a file and that is gone, the store fails with NOT_FOUND: nobody
+   *     reserved what another would allocate. Null where the chunk gets room of its own. A chunk in
+   *     a slot has the slot that its address names either way
    */
   void store(
       ChunkAddress address,

@@ -104,7 +104,6 @@ public final class FileLayout extends Layout {
       if (staged != null) {
         return staged;
       }
-      var _ = delete(recycled);
     }
     return stageNew(address, metadata, payloadLength);
   }
@@ -113,8 +112,9 @@ public final class FileLayout extends Layout {
    * Makes a retired chunk's file the staging file of a new one: no inode is made, no block freed or
    * allocated. Between the two names it has a staging one, so a crash leaves what a scan removes.
    *
-   * @return null where the file is not to be had, or is not what it should be: its name may still
-   *     be there
+   * @return null where the file could not be had, or was not what it should be, and was removed: a
+   *     new one may have its room
+   * @throws DeviceException NOT_FOUND where it is gone: nobody reserved the room of a new one
    */
   private @Nullable StagedChunk stageRecycled(
       ChunkAddress address, ChunkMetadata metadata, long payloadLength, ChunkAddress recycled)
@@ -126,11 +126,14 @@ public final class FileLayout extends Layout {
     try {
       from = leaves.open(ChunkName.leaf(recycled.key()));
       if (from == null) {
-        return null;
+        throw gone(recycled);
       }
       leaf = leaves.openOrCreate(ChunkName.leaf(address.key()));
       String name = store.stagingName();
       if (!from.directory().moved(ChunkName.of(recycled), leaf.directory(), name)) {
+        if (!delete(recycled)) {
+          throw gone(recycled);
+        }
         return null;
       }
       DataFile file = recycledFile(leaf.directory(), name, payloadLength);
@@ -164,6 +167,18 @@ public final class FileLayout extends Layout {
         end(null, leaf);
       }
     }
+  }
+
+  private static DeviceException gone(ChunkAddress recycled) {
+    return new DeviceException(
+        Kind.NOT_FOUND,
+        "store",
+        recycled.key() + " generation " + recycled.generation(),
+        -1,
+        -1,
+        0,
+        "the chunk whose room it was to get is gone",
+        null);
   }
 
   /**

@@ -274,10 +274,23 @@ abstract class FileLayoutContract extends LayoutContract {
     assertEquals(0, report.quarantined());
   }
 
+  /** Nobody reserved the room of a new file. */
+  @Test
+  void whereARetiredChunksFileIsGoneNothingIsStored() throws Exception {
+    for (boolean pieces : new boolean[] {false, true}) {
+      ChunkAddress old = address("old", 1);
+      ChunkAddress next = address("next", 2);
+      store(layout, old, payload(40_000, 1));
+      Files.delete(file(layout, old));
+      fails(Kind.NOT_FOUND, () -> storeOver(old, next, payload(40_001, 2), pieces));
+      assertFalse(Files.exists(file(layout, next)));
+      assertEquals(List.of(), staged(root));
+    }
+  }
+
   /** What may stand where a recycled chunk's file should. */
   static Stream<Named<Damage>> plants() {
     return Stream.of(
-        Named.of("nothing", Files::delete),
         Named.of("shorter", resize(-4096)),
         Named.of("longer", resize(4096)),
         Named.of(

@@ -1348,6 +1348,12 @@ public final class SimWorld {
             if (write.request().abandoned() && random.nextBoolean()) {
               yield new Order.Result.Cancelled(Transfer.Cancelled.DEADLINE);
             }
+            if (!slots()
+                && write.recycled() != null
+                && !medium.files().containsKey(write.recycled())) {
+              // Nobody reserved what a file of its own would allocate.
+              yield failed(DeviceException.Kind.NOT_FOUND);
+            }
             put(write);
             yield Order.Result.Done.PLAIN;
           }
