@@ -103,13 +103,13 @@ class VerifyCommandTest {
 
   @Test
   void aLaterVersionIsNamedAndIsNotWrong() throws IOException {
-    damage("k3", VerifyCommandTest::ofVersionTwo);
+    damage("k3", VerifyCommandTest::ofLaterVersion);
     JsonNode json = weft("verify", "--dir", store, "--json").expect(ExitCodes.OK).json();
     assertEquals(1, json.at("/files/laterVersion").asInt());
     assertEquals(CHUNKS - 1, json.at("/files/good").asInt());
     JsonNode inspected = inspect("k3", ExitCodes.OK);
     assertTrue(inspected.path("laterVersion").asBoolean());
-    assertEquals(2, inspected.at("/block/version").asInt());
+    assertEquals(3, inspected.at("/block/version").asInt());
     // Served, it is a miss, and is left for the program that can read it.
     weft("get", "--dir", store, "k3").expect(ExitCodes.WRONG_DATA);
     chunkFile(store, "k3");
@@ -167,7 +167,7 @@ class VerifyCommandTest {
   void damageCostsOneChunkAndNoOther() throws IOException {
     damage("k1", bytes -> flip(bytes, 4096));
     damage("k2", bytes -> Arrays.copyOf(bytes, 5000));
-    damage("k3", VerifyCommandTest::ofVersionTwo);
+    damage("k3", VerifyCommandTest::ofLaterVersion);
     Files.deleteIfExists(store.resolve("clean"));
     for (int i = 0; i < CHUNKS; i++) {
       Path out = folder.resolve("out");
@@ -235,9 +235,9 @@ class VerifyCommandTest {
   }
 
   /** The block as a later program would write it: another version, and a checksum that fits. */
-  private static byte[] ofVersionTwo(byte[] bytes) {
+  private static byte[] ofLaterVersion(byte[] bytes) {
     ByteBuffer block = ByteBuffer.wrap(bytes, 0, 4096).order(ByteOrder.LITTLE_ENDIAN);
-    block.putInt(8, 2);
+    block.putInt(8, 3);
     CRC32C sum = new CRC32C();
     sum.update(bytes, 0, 4092);
     block.putInt(4092, (int) sum.getValue());
