@@ -30,7 +30,7 @@ final class RingThread implements IoExecutor {
   private static final long BOUNCE_BYTES = IoScratch.ALIGNMENT;
 
   /** So much is made ready before the kernel gets it: it is not to wait for many checksums. */
-  private static final long BATCH_BYTES = 1 << 20;
+  private static final long BATCH_BYTES = 64 << 10;
 
   /** A piece with the kernel. Guarded by its own monitor: stuck is said before done. */
   private static final class Slot {

@@ -46,6 +46,9 @@ public final class IoRing implements AutoCloseable {
   /** More than any device has queue entries for. */
   public static final int DEPTH_MAX = 4096;
 
+  /** So many are taken back at most before the kernel gets more: it is not to run out of work. */
+  private static final int TURN_COMPLETIONS = 8;
+
   private static final int SETUP_CLAMP = 1 << 4;
   private static final int SETUP_SUBMIT_ALL = 1 << 7;
   private static final int SETUP_COOP_TASKRUN = 1 << 8;
@@ -386,7 +389,7 @@ public final class IoRing implements AutoCloseable {
   private void takeCompletions(Completions completions) {
     int head = rings.get(JAVA_INT, completeHead);
     int tail = (int) INT.getAcquire(rings, completeTail);
-    while (head != tail) {
+    for (int taken = 0; head != tail && taken < TURN_COMPLETIONS; taken++) {
       long at = completionsAt + (long) COMPLETION_BYTES * (head & completionsMask);
       long data = rings.get(JAVA_LONG, at);
       int result = rings.get(JAVA_INT, at + 8);

@@ -67,8 +67,19 @@ final class WeftContender extends ScriptedContender {
   }
 
   private void start(Space wanted) throws IOException {
-    store =
-        WeftStore.start(settings.config(wanted.directory(), own, capacityBytes(wanted, keepsRoom)));
+    long capacity = capacityBytes(wanted, keepsRoom);
+    String segments =
+        keepsRoom && wanted.bounded()
+            ? "\nweft.slab.segment = " + segmentBytes(wanted, capacity)
+            : "";
+    store = WeftStore.start(settings.config(wanted.directory(), own + segments, capacity));
+  }
+
+  /** Sixteen segments or so in a small space, in whole MiB, and never less than a chunk takes. */
+  private static long segmentBytes(Space space, long capacityBytes) {
+    long chunk = space.physicalBytes() + (long) Space.BLOCK_BYTES;
+    long wanted = Math.max(chunk, Math.min(256L << 20, capacityBytes / 16));
+    return (wanted + (1 << 20) - 1) >> 20 << 20;
   }
 
   /**
