@@ -521,7 +521,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
                   make,
                   medium,
                   never(),
-                  new PiecePlan(medium.info().segmentBytes(), io.pieceBytes(), 2),
+                  new PiecePlan(medium.info().segmentBytes(), io.pieceBytes(), 1),
                   report);
         });
   }

@@ -69,6 +69,10 @@ final class WorkerPool implements PieceRunner {
   /** The ring found that it cannot run this one. */
   void runOnThread(Inbox.Job job) {
     job.leave();
+    if (closed) {
+      runAlone(job.piece(), job.listener());
+      return;
+    }
     leastBusy().add(job.piece(), job.listener());
   }
 

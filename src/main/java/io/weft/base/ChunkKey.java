@@ -5,6 +5,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -68,6 +69,13 @@ public final class ChunkKey {
   /** Whether the key's bytes stand in {@code block} from {@code offset}. */
   public boolean sameAs(byte[] block, int offset, int length) {
     return Arrays.equals(bytes, 0, bytes.length, block, offset, offset + length);
+  }
+
+  /** The CRC32C of the bytes. */
+  public int crc32c() {
+    CRC32C sum = new CRC32C();
+    sum.update(bytes);
+    return (int) sum.getValue();
   }
 
   /** A well-mixed 64-bit hash of the bytes; equal for equal keys in every process. */

@@ -27,15 +27,22 @@ final class Slabs {
   /** No slot. */
   static final long NONE = -1;
 
-  private static final int FREE = -1;
   private static final int WRITING = -2;
   private static final int RETIRED = -3;
+
+  /** A free slot holds this, less its index among the free ones. */
+  private static final int FREE = -4;
 
   private static final class Segment {
     final int number;
     long slotBytes;
+
+    /** By place: the chunk's entry, or one of the constants. */
     int[] holds = {};
+
+    /** The places of the free slots: the first {@link #freeCount} of them. */
     int[] free = {};
+
     int freeCount;
     int writing;
 
@@ -51,6 +58,22 @@ final class Slabs {
 
     int used() {
       return holds.length - freeCount;
+    }
+
+    boolean isFree(int place) {
+      return holds[place] <= FREE;
+    }
+
+    void putFree(int place) {
+      holds[place] = FREE - freeCount;
+      free[freeCount++] = place;
+    }
+
+    void takeFree(int place) {
+      int index = FREE - holds[place];
+      int last = free[--freeCount];
+      free[index] = last;
+      holds[last] = FREE - index;
     }
   }
 
@@ -113,10 +136,15 @@ final class Slabs {
     return (int) Math.min((segmentBytes - headerBytes) / slotBytes, ChunkAddress.PLACES_MAX);
   }
 
+  /** Whether a segment of this size has a free slot. */
+  boolean hasFree(long slotBytes) {
+    SizeClass size = classes.get(slotBytes);
+    return size != null && size.freeSlots > 0;
+  }
+
   /** Whether {@link #take} would find a slot. */
   boolean has(long slotBytes) {
-    SizeClass size = classes.get(slotBytes);
-    return (size != null && size.freeSlots > 0) || !empty.isEmpty();
+    return hasFree(slotBytes) || !empty.isEmpty();
   }
 
   /** How many slots of this size there will be once everything given up is cleared. */
@@ -138,7 +166,8 @@ final class Slabs {
       assign(segment, slotBytes);
       segment = size.withRoom.getFirst();
     }
-    int place = segment.free[--segment.freeCount];
+    int place = segment.free[segment.freeCount - 1];
+    segment.takeFree(place);
     size.freeSlots--;
     if (segment.freeCount == 0) {
       size.withRoom.removeFirst();
@@ -148,10 +177,7 @@ final class Slabs {
     return ChunkAddress.slot(segment.number, place);
   }
 
-  /**
-   * Takes this very slot, where it is free and of this size; for what is found on the device.
-   * Linear in the segment's free slots.
-   */
+  /** Takes this very slot, where it is free and of this size; for what is found on the device. */
   boolean takeAt(long location, long slotBytes) {
     Segment segment = segments.get(ChunkAddress.segmentOf(location));
     int place = ChunkAddress.placeOf(location);
@@ -166,16 +192,10 @@ final class Slabs {
       empty.remove(segment);
       assign(segment, slotBytes);
     }
-    if (segment.holds[place] != FREE) {
+    if (!segment.isFree(place)) {
       return false;
     }
-    for (int i = segment.freeCount - 1; i >= 0; i--) {
-      if (segment.free[i] == place) {
-        System.arraycopy(segment.free, i + 1, segment.free, i, segment.freeCount - i - 1);
-        break;
-      }
-    }
-    segment.freeCount--;
+    segment.takeFree(place);
     SizeClass size = classOf(segment);
     size.freeSlots--;
     if (segment.freeCount == 0) {
@@ -219,14 +239,15 @@ final class Slabs {
     Segment segment = segment(location);
     int place = ChunkAddress.placeOf(location);
     SizeClass size = classOf(segment);
+    if (segment.isFree(place)) {
+      throw new IllegalStateException("the slot is free already: " + location);
+    }
     switch (segment.holds[place]) {
-      case FREE -> throw new IllegalStateException("the slot is free already: " + location);
       case WRITING -> segment.writing--;
       case RETIRED -> size.retired -= segment.emptying ? 0 : 1;
       default -> {}
     }
-    segment.holds[place] = FREE;
-    segment.free[segment.freeCount++] = place;
+    segment.putFree(place);
     if (!segment.emptying) {
       size.freeSlots++;
       if (segment.freeCount == 1) {
@@ -365,12 +386,11 @@ final class Slabs {
     int count = slotsPerSegment(slotBytes);
     segment.slotBytes = slotBytes;
     segment.holds = new int[count];
-    Arrays.fill(segment.holds, FREE);
     segment.free = new int[count];
-    for (int i = 0; i < count; i++) {
-      segment.free[i] = count - 1 - i;
+    segment.freeCount = 0;
+    for (int place = count - 1; place >= 0; place--) {
+      segment.putFree(place);
     }
-    segment.freeCount = count;
     SizeClass size = classes.computeIfAbsent(slotBytes, _ -> new SizeClass());
     size.freeSlots += count;
     size.withRoom.addFirst(segment);

@@ -96,6 +96,7 @@ public final class StoreMachine {
   private static final int LIST_STEPS = 4_000;
   private static final int REMOVES_OUT_MAX = 1_024;
   private static final int LAST_TRY_ROUNDS = 3;
+  private static final long SEGMENT_LATE_NANOS = 2_000_000_000L;
   private static final long RETRY_NANOS = 1_000_000_000L;
 
   private static final Order.Result LOST =
@@ -165,6 +166,7 @@ public final class StoreMachine {
   private @Nullable ChunkAddress recycledOfQuota;
 
   private boolean makingSegment;
+  private long makingSinceNanos;
   private long nextSegmentNanos;
   private int segmentsTried;
 
@@ -306,7 +308,7 @@ public final class StoreMachine {
       startRecycling(request, physical, recycledOfQuota);
       return;
     }
-    if (spaceWaiters.isEmpty() && tryStartWrite(request, salt, physical)) {
+    if (nobodyIsAhead(physical) && tryStartWrite(request, salt, physical)) {
       return;
     }
     if (tryRecycle(request, physical)) {
@@ -321,6 +323,12 @@ public final class StoreMachine {
     spaceWaitersBytes += physical;
     slotWaiters.merge(physical, 1, Integer::sum);
     admitSpaceWaiters();
+  }
+
+  /** Whether what is free is not what others wait for: slots of another size are none of theirs. */
+  private boolean nobodyIsAhead(long physical) {
+    return spaceWaiters.isEmpty()
+        || (slabs != null && slotsWaitedFor(physical) == 0 && slabs.hasFree(physical));
   }
 
   /**
@@ -1340,6 +1348,7 @@ public final class StoreMachine {
     }
     ledger.charge(CapacityLedger.Category.POOLED, slabs.segmentBytes());
     makingSegment = true;
+    makingSinceNanos = ticker.nanoTime();
     ledger.started(slabs.segmentBytes());
     door.submit(new Order.MakeSegment(slabs.unusedNumber(segmentsTried)));
   }
@@ -1350,7 +1359,10 @@ public final class StoreMachine {
     if (segments == null || slabs == null || closed != null) {
       return 0;
     }
-    long making = makingSegment ? 1 : 0;
+    // One that takes its time, or that the kernel keeps, holds nobody up who can do without it.
+    boolean late =
+        slabs.segments() > 0 && ticker.nanoTime() - makingSinceNanos >= SEGMENT_LATE_NANOS;
+    long making = makingSegment && !late ? 1 : 0;
     if (ticker.nanoTime() - nextSegmentNanos < 0) {
       return making;
     }

@@ -54,6 +54,7 @@ public interface ChunkMedium extends AutoCloseable {
 
   /**
    * {@link #store} as one transfer that is yet to be made: everything that may block is left to it.
+   * Where it fails, what it left in its place stays until {@link #delete}.
    *
    * @return null where it takes more than one transfer, or memory that is not at hand: then {@link
    *     #store} it is

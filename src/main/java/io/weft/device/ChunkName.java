@@ -28,6 +28,10 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
 
   private static final char FIELD = '~';
   private static final char ESCAPE = '%';
+
+  /** Generation and expiry, mostly. */
+  private static final int FIELDS_BYTES = 20;
+
   private static final char HASHED = '#';
   private static final HexFormat UPPER = HexFormat.of().withUpperCase();
 
@@ -37,17 +41,16 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
   }
 
   static String of(ChunkKey key, long generation, long expiresAtMillis) {
-    byte[] bytes = key.toBytes();
-    StringBuilder name = new StringBuilder(MAX_NAME_BYTES);
-    appendEncoded(name, bytes, MAX_NAME_BYTES + 1);
+    StringBuilder name = new StringBuilder(Math.min(key.length() + FIELDS_BYTES, MAX_NAME_BYTES));
+    appendEncoded(name, key, MAX_NAME_BYTES + 1);
     int keyEnd = name.length();
     appendFields(name, generation, expiresAtMillis);
     if (name.length() > MAX_NAME_BYTES) {
       String fields = name.substring(keyEnd);
       name.setLength(0);
       name.append(HASHED);
-      appendEncoded(name, bytes, SHOWN_BYTES);
-      name.append(HASHED).append(HexFormat.of().formatHex(sha256(bytes))).append(fields);
+      appendEncoded(name, key, SHOWN_BYTES);
+      name.append(HASHED).append(HexFormat.of().formatHex(sha256(key.toBytes()))).append(fields);
     }
     return name.toString();
   }
@@ -73,8 +76,7 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
 
   /** Which leaf directory the key's files lie in. */
   static int leaf(ChunkKey key) {
-    byte[] bytes = key.toBytes();
-    return Crc32c.of(bytes, 0, bytes.length) >>> 20;
+    return key.crc32c() >>> 20;
   }
 
   /** The directory of the first level that holds the leaf. */
@@ -99,17 +101,18 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
   }
 
   /** Appends the key's first bytes, encoded, as far as they fit {@code room} characters. */
-  private static void appendEncoded(StringBuilder name, byte[] key, int room) {
+  private static void appendEncoded(StringBuilder name, ChunkKey key, int room) {
     int end = name.length() + room;
-    for (int i = 0; i < key.length; i++) {
-      boolean plain = isPlain(key[i]) && !(i == 0 && key[i] == '.');
+    for (int i = 0; i < key.length(); i++) {
+      byte value = key.byteAt(i);
+      boolean plain = isPlain(value) && !(i == 0 && value == '.');
       if (name.length() + (plain ? 1 : 3) > end) {
         return;
       }
       if (plain) {
-        name.append((char) key[i]);
+        name.append((char) value);
       } else {
-        name.append(ESCAPE).append(UPPER.toHexDigits(key[i]));
+        name.append(ESCAPE).append(UPPER.toHexDigits(value));
       }
     }
   }

@@ -208,10 +208,9 @@ public final class SlabLayout extends Layout {
             @Override
             public void moved() {}
 
+            // The index has the slot cleared, by a thread: this may be one that nothing may block.
             @Override
-            public void failed() {
-              clearQuietly(used, offset);
-            }
+            public void failed() {}
           },
           () -> end(used));
     } finally {
@@ -331,9 +330,12 @@ public final class SlabLayout extends Layout {
       }
       long offset = offset(address, assignment.slotBytes());
       MemorySegment block = SlabSegments.ownBlock();
-      segment.readBlock(offset, block);
-      if (!(format.content(assignment, block) instanceof SlabFormat.Taken(SlotBlock found))
-          || !isOf(found.block(), address)) {
+      // A block that cannot be read is cleared: nobody else has the slot.
+      boolean others =
+          readable(segment, offset, block)
+              && !(format.content(assignment, block) instanceof SlabFormat.Taken(SlotBlock found)
+                  && isOf(found.block(), address));
+      if (others) {
         return false;
       }
       segment.clear(offset);

@@ -610,6 +610,8 @@ abstract class SlabLayoutContract extends LayoutContract {
           prepared(
               layout.prepareStore(address, ChunkMetadata.EMPTY, memory.asSlice(0, 5000), scratch));
       fails(Kind.IO_ERROR, () -> store.done(-Posix.EIO));
+      // What such a write left is the index's to remove.
+      assertTrue(layout.delete(address));
       fails(Kind.NOT_FOUND, () -> load(layout, address, 5000));
       PreparedIo absent = prepared(layout.prepareLoad(free, memory, 5000, scratch));
       fails(Kind.NOT_FOUND, () -> make(absent, Long.MAX_VALUE));
