@@ -50,6 +50,9 @@ public record IoEngine(int ringDepth, String words) {
         if (!medium.directIo()) {
           yield threads(io, "chunks go through the page cache");
         }
+        if (medium.segmentBytes() == 0) {
+          yield threads(io, "chunks have files, which threads open and close");
+        }
         String hindrance = probe.get();
         yield hindrance == null ? ring(io, medium, "") : threads(io, hindrance);
       }
