@@ -21,8 +21,7 @@ final class SlotWrite implements ChunkMedium.ChunkWrite {
   private final Segment segment;
   private final long offset;
   private final long nonce;
-  private final PieceSums sums;
-  private final UseCount uses;
+  private final PieceWriter pieces;
 
   /** Guards the fields below. */
   private final Object state = new Object();
@@ -51,30 +50,20 @@ final class SlotWrite implements ChunkMedium.ChunkWrite {
     this.segment = segment;
     this.offset = offset;
     this.nonce = nonce;
-    this.sums = new PieceSums(payloadLength);
-    this.uses = new UseCount(onClosed);
+    this.pieces =
+        new PieceWriter(segment.file, offset + ChunkFormat.BLOCK_BYTES, payloadLength, onClosed);
   }
 
   @Override
   public void write(long payloadOffset, MemorySegment piece, IoScratch scratch)
       throws DeviceException {
-    sums.check(payloadOffset, piece.byteSize());
-    enter("write");
-    try {
-      int sum = PayloadIo.write(segment.file, at(payloadOffset), piece, scratch);
-      sums.add(payloadOffset, piece.byteSize(), sum);
-    } finally {
-      uses.exit();
-    }
+    pieces.write(payloadOffset, piece, scratch);
   }
 
   @Override
   public @Nullable PreparedIo prepareWrite(
       long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException {
-    sums.check(payloadOffset, piece.byteSize());
-    enter("write");
-    return PayloadIo.prepareWrite(
-        segment.file, at(payloadOffset), piece, scratch, payloadOffset, sums, uses);
+    return pieces.prepare(payloadOffset, piece, scratch);
   }
 
   @Override
@@ -85,9 +74,9 @@ final class SlotWrite implements ChunkMedium.ChunkWrite {
       }
       publishing = true;
     }
-    enter("publish");
+    pieces.enter("publish");
     try {
-      layout.encode(address, metadata, payloadLength, sums.total(), nonce, scratch.block());
+      layout.encode(address, metadata, payloadLength, pieces.total(), nonce, scratch.block());
       segment.writeBlock(offset, scratch.block());
       // One sync for payload and block: until it is done the chunk is not acknowledged, and where
       // a power cut left the block alone, the payload's checksum shows it.
@@ -102,9 +91,9 @@ final class SlotWrite implements ChunkMedium.ChunkWrite {
         throw Layout.closed("publish", segment.file.path());
       }
     } finally {
-      uses.exit();
+      pieces.exit();
     }
-    uses.close();
+    pieces.close();
   }
 
   @Override
@@ -123,17 +112,7 @@ final class SlotWrite implements ChunkMedium.ChunkWrite {
         layout.clearQuietly(segment, offset);
       }
     } finally {
-      uses.close();
-    }
-  }
-
-  private long at(long payloadOffset) {
-    return offset + ChunkFormat.BLOCK_BYTES + payloadOffset;
-  }
-
-  private void enter(String operation) throws DeviceException {
-    if (!uses.enter()) {
-      throw Layout.closed(operation, segment.file.path());
+      pieces.close();
     }
   }
 }

@@ -21,8 +21,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
   private final String finalName;
   private final DataFile file;
   private final @Nullable Directory vacated;
-  private final PieceSums sums;
-  private final UseCount uses;
+  private final PieceWriter pieces;
 
   /** Guards the fields below, and with them the one moment at which the chunk gets its name. */
   private final Object state = new Object();
@@ -55,43 +54,32 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
     this.finalName = ChunkName.of(address);
     this.file = file;
     this.vacated = vacated;
-    this.sums = new PieceSums(payloadLength);
-    this.uses = new UseCount(onClosed);
+    this.pieces = new PieceWriter(file, ChunkFormat.BLOCK_BYTES, payloadLength, onClosed);
   }
 
   @Override
   public void write(long payloadOffset, MemorySegment piece, IoScratch scratch)
       throws DeviceException {
-    sums.check(payloadOffset, piece.byteSize());
-    enter("write");
-    try {
-      int sum = PayloadIo.write(file, ChunkFormat.BLOCK_BYTES + payloadOffset, piece, scratch);
-      sums.add(payloadOffset, piece.byteSize(), sum);
-    } finally {
-      uses.exit();
-    }
+    pieces.write(payloadOffset, piece, scratch);
   }
 
   @Override
   public @Nullable PreparedIo prepareWrite(
       long payloadOffset, MemorySegment piece, IoScratch scratch) throws DeviceException {
-    sums.check(payloadOffset, piece.byteSize());
-    enter("write");
-    return PayloadIo.prepareWrite(
-        file, ChunkFormat.BLOCK_BYTES + payloadOffset, piece, scratch, payloadOffset, sums, uses);
+    return pieces.prepare(payloadOffset, piece, scratch);
   }
 
   @Override
   public void publish(IoScratch scratch) throws DeviceException {
     beginPublish();
     try {
-      encode(sums.total(), scratch.block());
+      encode(pieces.total(), scratch.block());
       IoVector vector = Posix.vector();
       vector.add(scratch.block());
       file.write(vector, 0, scratch.block());
       finishPublish();
     } finally {
-      uses.exit();
+      pieces.exit();
     }
   }
 
@@ -115,7 +103,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
       PayloadIo.writeWhole(file, 0, this::encode, payload, scratch);
       finishPublish();
     } finally {
-      uses.exit();
+      pieces.exit();
     }
   }
 
@@ -137,7 +125,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
         Posix.fsync(vacated.fd());
       }
     }
-    uses.close();
+    pieces.close();
   }
 
   private void encode(int payloadSum, MemorySegment target) {
@@ -152,12 +140,6 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
         target);
   }
 
-  private void enter(String operation) throws DeviceException {
-    if (!uses.enter()) {
-      throw Layout.closed(operation, file.path());
-    }
-  }
-
   private void beginPublish() throws DeviceException {
     synchronized (state) {
       if (publishing) {
@@ -165,7 +147,7 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
       }
       publishing = true;
     }
-    enter("publish");
+    pieces.enter("publish");
   }
 
   private void finishPublish() throws DeviceException {
@@ -198,6 +180,6 @@ final class StagedChunk implements ChunkMedium.ChunkWrite {
         throw Layout.closed("publish", file.path());
       }
     }
-    uses.close();
+    pieces.close();
   }
 }
