@@ -1029,10 +1029,7 @@ public final class StoreSupervisor extends AbstractBehavior<Object> {
     if (state != StoreStatus.State.CLOSED) {
       state = StoreStatus.State.CLOSED;
       detail = "the store's actor was stopped without a shutdown: no clean snapshot";
-      Lanes running = lanes;
-      if (running != null) {
-        running.abort();
-      }
+      stopDevice();
       // The link closes the device, as the last of what it does.
     }
     StoreStatus last = status();

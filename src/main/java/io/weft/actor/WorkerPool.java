@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The I/O workers as one: gives what a ring can run to the ring's worker, and every other piece to
  * the worker that has the fewest. After {@link #close()} there are no workers any more: what is
- * left of a transfer, undoing mostly, gets a daemon thread of its own.
+ * left of a transfer, undoing mostly, gets a daemon thread of its own. So does what waits in an
+ * inbox by then: its worker may have ended.
  */
 final class WorkerPool implements PieceRunner {
   private final List<Inbox> threads;
@@ -42,6 +43,7 @@ final class WorkerPool implements PieceRunner {
 
   void close() {
     closed = true;
+    emptyInboxes();
   }
 
   /** As many as the threads have room for, or the ring has slots, whichever is more. */
@@ -64,6 +66,9 @@ final class WorkerPool implements PieceRunner {
     } else {
       leastBusy().add(piece, listener);
     }
+    if (closed) {
+      emptyInboxes();
+    }
   }
 
   /** The ring found that it cannot run this one. */
@@ -74,6 +79,25 @@ final class WorkerPool implements PieceRunner {
       return;
     }
     leastBusy().add(job.piece(), job.listener());
+    if (closed) {
+      emptyInboxes();
+    }
+  }
+
+  /** Beside workers that may still run, each piece is run by one of the two. */
+  private void emptyInboxes() {
+    threads.forEach(this::emptyInbox);
+    if (ring != null) {
+      emptyInbox(ring);
+    }
+  }
+
+  private void emptyInbox(Inbox inbox) {
+    Inbox.Job job;
+    while ((job = inbox.poll()) != null) {
+      job.leave();
+      runAlone(job.piece(), job.listener());
+    }
   }
 
   private void runAlone(Transfer.Piece piece, Listener listener) {

@@ -431,4 +431,28 @@ class RingWorkerTest {
       RawIo.close(fd);
     }
   }
+
+  /** A worker may have ended with something in its inbox. */
+  @Test
+  void whatNobodyTookIsRunWhenThePoolCloses() {
+    Inbox thread = new Inbox(false);
+    Inbox ring = new Inbox(true);
+    WorkerPool pool = new WorkerPool(List.of(thread), 4, ring, 4, BLOCK);
+    Heard heard = new Heard();
+    Step onThread = new Step(false, _ -> null);
+    Step onRing = new Step(true, _ -> null);
+    pool.run(onThread.piece(), heard);
+    pool.run(onRing.piece(), heard);
+    assertEquals(1, thread.outstanding());
+    assertEquals(1, ring.outstanding());
+    pool.close();
+    soon().until(() -> heard.done.size() == 2);
+    assertTrue(onThread.completed() && onRing.completed());
+    assertEquals(0, thread.outstanding() + ring.outstanding());
+
+    Step afterwards = new Step(false, _ -> null);
+    pool.run(afterwards.piece(), heard);
+    soon().until(() -> heard.done.size() == 3);
+    assertTrue(afterwards.completed());
+  }
 }
