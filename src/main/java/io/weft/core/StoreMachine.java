@@ -117,9 +117,6 @@ public final class StoreMachine {
     boolean changesExpiry;
   }
 
-  /** A store that waits for room. */
-  private record SpaceWaiter(StoreRequest request, int salt, long physicalBytes) {}
-
   /**
    * A store that tries once more when the removes asked for until now are done. What they freed may
    * or may not be in a sample of the space that was under way: it gives up only on a sample that
@@ -156,11 +153,7 @@ public final class StoreMachine {
   private final Ticker ticker;
 
   private final Map<ChunkKey, Flight> flights = new HashMap<>();
-  private final ArrayDeque<SpaceWaiter> spaceWaiters = new ArrayDeque<>();
-  private long spaceWaitersBytes;
-
-  /** How many wait for a slot of each size. */
-  private final Map<Long, Integer> slotWaiters = new HashMap<>();
+  private final SpaceWaiters spaceWaiters;
 
   /** What {@link #reserveQuota} found for the store that is being decided. */
   private @Nullable ChunkAddress recycledOfQuota;
@@ -219,6 +212,7 @@ public final class StoreMachine {
     this.ledger = new CapacityLedger(limits.capacityBytes(), limits.reserveBytes());
     Segments segments = limits.segments();
     this.slabs = segments == null ? null : new Slabs(segments.bytes(), segments.headerBytes());
+    this.spaceWaiters = new SpaceWaiters(slabs != null);
     this.catalog =
         new Catalog(
             policies, ledger, slabs, saltRule, physicalSize, limits.quotaBytes(), this.door);
@@ -319,16 +313,14 @@ public final class StoreMachine {
       rejectFull(request);
       return;
     }
-    spaceWaiters.add(new SpaceWaiter(request, salt, physical));
-    spaceWaitersBytes += physical;
-    slotWaiters.merge(physical, 1, Integer::sum);
+    spaceWaiters.add(request, salt, physical);
     admitSpaceWaiters();
   }
 
   /** Whether what is free is not what others wait for: slots of another size are none of theirs. */
   private boolean nobodyIsAhead(long physical) {
     return spaceWaiters.isEmpty()
-        || (slabs != null && slotsWaitedFor(physical) == 0 && slabs.hasFree(physical));
+        || (slabs != null && spaceWaiters.inLineOf(physical) == 0 && slabs.hasFree(physical));
   }
 
   /**
@@ -338,8 +330,8 @@ public final class StoreMachine {
   private boolean tryRecycle(StoreRequest request, long physical) {
     boolean coming =
         slabs == null
-            ? freeSoon() >= spaceWaitersBytes + physical
-            : slotsSoon(slabs, physical) > slotsWaitedFor(physical);
+            ? freeSoon() >= spaceWaiters.bytes() + physical
+            : slotsSoon(slabs, physical) > spaceWaiters.inLineOf(physical);
     if (coming || overCapacity()) {
       return false;
     }
@@ -406,7 +398,7 @@ public final class StoreMachine {
     if (slabs != null) {
       return makeSlot(slabs, physical, 1);
     }
-    while (freeSoon() < spaceWaitersBytes + physical) {
+    while (freeSoon() < spaceWaiters.bytes() + physical) {
       int victim = catalog.takeVictim(-1);
       if (victim < 0) {
         return false;
@@ -425,9 +417,12 @@ public final class StoreMachine {
   private boolean makeSlot(Slabs slabs, long slotBytes, int more) {
     makeSegments();
     long others = 0;
-    while (slotsSoon(slabs, slotBytes) < slotsWaitedFor(slotBytes) + more) {
+    // Giving a chunk up does not change it; emptying a segment does. It is dear to find out.
+    Boolean canEmpty = null;
+    while (slotsSoon(slabs, slotBytes) < spaceWaiters.inLineOf(slotBytes) + more) {
       if (others >= slotBytes && emptySegment(slabs, slotBytes, false)) {
         others = 0;
+        canEmpty = null;
         continue;
       }
       int victim = catalog.takeVictim(-1);
@@ -437,7 +432,12 @@ public final class StoreMachine {
       long bytes = catalog.physicalOf(victim);
       if (bytes == slotBytes) {
         evict(victim);
-      } else if (slabs.canEmpty(slotBytes, this::mustStay)) {
+        continue;
+      }
+      if (canEmpty == null) {
+        canEmpty = slabs.canEmpty(slotBytes, this::mustStay);
+      }
+      if (canEmpty) {
         others += bytes;
         evict(victim);
       } else {
@@ -451,10 +451,6 @@ public final class StoreMachine {
       }
     }
     return true;
-  }
-
-  private int slotsWaitedFor(long slotBytes) {
-    return slotWaiters.getOrDefault(slotBytes, 0);
   }
 
   /** Slots of this size that are free, or will be without anything more being given up. */
@@ -531,40 +527,33 @@ public final class StoreMachine {
         new Order.Write(request, newAddress(request, location), physical, null, claimed, lastTry));
   }
 
-  private void leaveSpaceWaiters() {
-    SpaceWaiter head = spaceWaiters.removeFirst();
-    spaceWaitersBytes -= head.physicalBytes();
-    slotWaiters.merge(head.physicalBytes(), -1, (now, less) -> now + less == 0 ? null : now + less);
-  }
-
+  /** Starts what waited, in turn, for as long as there is room. */
   private void admitSpaceWaiters() {
-    while (true) {
-      SpaceWaiter head = spaceWaiters.peekFirst();
-      if (head == null) {
-        return;
-      }
-      if (head.request().abandoned() || closed != null) {
-        leaveSpaceWaiters();
-        endWithoutWrite(head.request(), head.salt(), head.physicalBytes());
-        if (closed != null) {
-          reject(head.request(), closed);
-        } else {
-          head.request().answer(Failed.deadline());
-        }
+    Set<Long> blocked = Set.of();
+    SpaceWaiters.Waiter next;
+    while ((next = spaceWaiters.first(blocked)) != null) {
+      long physical = next.physicalBytes();
+      boolean givenUp = next.request().abandoned() || closed != null;
+      boolean hasRoom = !givenUp && room.has(physical);
+      // Somebody else may have taken what was on its way to be free.
+      if (!givenUp && !hasRoom && roomIsComing(physical)) {
+        blocked = blocked.isEmpty() ? new HashSet<>(2) : blocked;
+        blocked.add(spaceWaiters.lineOf(physical));
         continue;
       }
-      if (!room.has(head.physicalBytes())) {
-        // Somebody else may have taken what was on its way to be free.
-        if (roomIsComing(head.physicalBytes())) {
-          return;
-        }
-        leaveSpaceWaiters();
-        endWithoutWrite(head.request(), head.salt(), head.physicalBytes());
-        rejectFull(head.request());
+      spaceWaiters.leave(next);
+      if (hasRoom) {
+        tryStartWrite(next.request(), next.salt(), physical);
         continue;
       }
-      leaveSpaceWaiters();
-      tryStartWrite(head.request(), head.salt(), head.physicalBytes());
+      endWithoutWrite(next.request(), next.salt(), physical);
+      if (closed != null) {
+        reject(next.request(), closed);
+      } else if (givenUp) {
+        next.request().answer(Failed.deadline());
+      } else {
+        rejectFull(next.request());
+      }
     }
   }
 
@@ -1724,8 +1713,8 @@ public final class StoreMachine {
     if (!flights.isEmpty()) {
       left.append("flights of ").append(flights.keySet());
     }
-    if (!spaceWaiters.isEmpty() || spaceWaitersBytes != 0) {
-      left.append(" %d wait for %d bytes".formatted(spaceWaiters.size(), spaceWaitersBytes));
+    if (!spaceWaiters.isEmpty() || spaceWaiters.bytes() != 0) {
+      left.append(" %d wait for %d bytes".formatted(spaceWaiters.count(), spaceWaiters.bytes()));
     }
     if (!lastTries.isEmpty() || !failedRemoves.isEmpty() || !ordersOut.isEmpty()) {
       left.append(

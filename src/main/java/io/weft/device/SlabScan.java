@@ -18,8 +18,8 @@ import java.util.concurrent.atomic.LongAdder;
  * slot; what an earlier use left is no chunk and no damage.
  */
 final class SlabScan {
-  /** More, and it is the medium that is broken, not spots of it. */
-  private static final int UNREADABLE_SLOTS_MAX = 16;
+  /** More failures, and it is the medium that is broken, not spots of it. */
+  private static final int SPOT_ERRORS_MAX = 16;
 
   /** Slots up to this long are read with their payloads, many in one call. */
   private static final long RUN_SLOT_BYTES_MAX = 32 << 10;
@@ -37,7 +37,7 @@ final class SlabScan {
   private final LongAdder laterVersion = new LongAdder();
   private final LongAdder laterVersionBytes = new LongAdder();
   private final LongAdder foreign = new LongAdder();
-  private final AtomicInteger unreadableSlots = new AtomicInteger();
+  private final AtomicInteger spotErrors = new AtomicInteger();
 
   SlabScan(
       StoreDirectory store,
@@ -182,13 +182,16 @@ final class SlabScan {
       segment.readBlock(SlabFormat.offset(place, assignment.slotBytes()), block);
       return true;
     } catch (DeviceException unreadable) {
-      // One bad spot of the medium costs one chunk; a medium that is gone must not cost all.
-      if (unreadable.kind() != Kind.IO_ERROR
-          || unreadableSlots.incrementAndGet() > UNREADABLE_SLOTS_MAX) {
-        throw unreadable;
-      }
+      requireSpot(unreadable);
       setAside(segment, assignment, place);
       return false;
+    }
+  }
+
+  /** One bad spot of the medium costs one chunk; a medium that is gone must not cost all. */
+  private void requireSpot(DeviceException failure) throws DeviceException {
+    if (failure.kind() != Kind.IO_ERROR || spotErrors.incrementAndGet() > SPOT_ERRORS_MAX) {
+      throw failure;
     }
   }
 
@@ -217,9 +220,14 @@ final class SlabScan {
     }
   }
 
+  /** A slot that cannot be cleared either stays as it is: no chunk is reported in it. */
   private void setAside(Segment segment, Assignment assignment, int place) throws DeviceException {
-    long _ = layout.setAside(segment, assignment, place, slotName(segment, place));
-    quarantined.increment();
+    try {
+      long _ = layout.setAside(segment, assignment, place, slotName(segment, place));
+      quarantined.increment();
+    } catch (DeviceException unwritable) {
+      requireSpot(unwritable);
+    }
   }
 
   /** What the copy of a slot is called where its block does not say which chunk it is. */

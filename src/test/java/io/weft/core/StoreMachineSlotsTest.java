@@ -127,6 +127,29 @@ class StoreMachineSlotsTest {
   @Nested
   class Slots {
     @Test
+    void whoWaitsForASlotOfOneSizeHoldsNobodyOfAnotherUp() {
+      rig.stored("a", 4);
+      rig.stored("b", 4);
+      for (String small : List.of("c", "d", "e", "f")) {
+        rig.stored(small, 2);
+      }
+      rig.machine.delete(keys("a"), false);
+      rig.machine.delete(keys("c"), false);
+      Storing large = rig.store("large", 4);
+      Storing little = rig.store("little", 2);
+      assertFalse(rig.ordered(Order.Write.class, "little"), "c is not cleared yet");
+      rig.done(rig.order(Order.Remove.class, "c"));
+      assertTrue(rig.ordered(Order.Write.class, "little"));
+      assertFalse(rig.ordered(Order.Write.class, "large"));
+      rig.done(rig.order(Order.Remove.class, "a"));
+      assertTrue(rig.ordered(Order.Write.class, "large"));
+      rig.doAll();
+      for (Storing each : List.of(large, little)) {
+        assertInstanceOf(StoreOutcome.Stored.class, each.outcome);
+      }
+    }
+
+    @Test
     void aSlotIsWrittenAgainAfterItsChunkIsCleared() {
       rig = MachineRig.withSlots(11, 8, 2);
       rig.stored("a", 8);
