@@ -31,9 +31,6 @@ public final class NvmeofL2AdapterFactory implements L2AdapterFactory {
   private static final String CLOSE_TIMEOUT = "close_timeout";
   private static final String PERSIST = "persist_enabled";
 
-  /** Blocks of reference.conf whose keys are the user's own. */
-  private static final List<String> OPEN_BLOCKS = List.of("weft.eviction.quota");
-
   /** LMCache's common keys that have no meaning here. */
   private static final Map<String, String> REFUSED =
       Map.of(
@@ -170,26 +167,8 @@ public final class NvmeofL2AdapterFactory implements L2AdapterFactory {
       } catch (ConfigException wrong) {
         throw new IllegalArgumentException("weft: " + wrong.getMessage(), wrong);
       }
-      refuseUnknown(block, reference);
     }
     return block.withFallback(ExtraConfig.settings(flat)).withFallback(reference);
-  }
-
-  private static void refuseUnknown(Config block, Config reference) {
-    block
-        .entrySet()
-        .forEach(
-            entry -> {
-              String path = entry.getKey();
-              if (!reference.hasPathOrNull(path)
-                  && OPEN_BLOCKS.stream().noneMatch(open -> path.startsWith(open + "."))) {
-                throw new IllegalArgumentException(
-                    path
-                        + " = "
-                        + entry.getValue().unwrapped()
-                        + ": there is no such setting; reference.conf lists them");
-              }
-            });
   }
 
   private static Duration seconds(String key, Map<String, Object> values, int otherwise) {

@@ -4,6 +4,7 @@ import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
 import com.typesafe.config.ConfigObject;
 import com.typesafe.config.ConfigRenderOptions;
+import com.typesafe.config.ConfigValue;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,6 +20,9 @@ import java.util.function.Function;
 
 /** Reads typed values of one block and says what is wrong with them. */
 record SettingsReader(String where, Config config) {
+  /** What the library calls the origin of such a setting. */
+  private static final String SYSTEM_PROPERTIES = "system properties";
+
   private static final String TIME_FORM = "write a time with a unit, as in 250ms, 30s or 5m";
 
   /** The block {@code weft} of what {@code ConfigFactory.load()} gives. */
@@ -48,6 +52,25 @@ record SettingsReader(String where, Config config) {
             key,
             "(not shown)",
             "there is no such setting; there are " + String.join(", ", new TreeSet<>(known)));
+      }
+    }
+  }
+
+  /**
+   * Refuses settings that the reference does not have: whoever misspells one would get a default
+   * without a word. What a system property sets is not refused: tools have properties of that name.
+   * The value is not shown: it may be a secret.
+   *
+   * @param reference this block with every setting that there is
+   * @param open blocks whose keys are the user's, or are read by others
+   */
+  void onlyThoseOf(Config reference, Set<String> open) {
+    for (Map.Entry<String, ConfigValue> entry : config.entrySet()) {
+      String path = entry.getKey();
+      if (!reference.hasPathOrNull(path)
+          && open.stream().noneMatch(block -> path.startsWith(block + "."))
+          && !entry.getValue().origin().description().equals(SYSTEM_PROPERTIES)) {
+        throw wrong(path, "(not shown)", "there is no such setting; reference.conf lists them");
       }
     }
   }

@@ -1,12 +1,14 @@
 package io.weft.base;
 
 import com.typesafe.config.Config;
+import com.typesafe.config.ConfigFactory;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The {@code weft} block of the configuration, read and checked. {@code reference.conf} says what
@@ -37,6 +39,10 @@ public record StoreSettings(
 
   /** An NVMe Qualified Name takes 223 bytes at most (NVMe Base Specification, 4.7). */
   private static final int NQN_LENGTH_MAX = 223;
+
+  /** Blocks whose keys are the user's own, or Pekko's. */
+  private static final Set<String> OPEN_BLOCKS =
+      Set.of("eviction.quota", "dispatcher", "adapter.dispatcher");
 
   private static final List<String> FILESYSTEMS = List.of("ext4", "xfs");
 
@@ -159,6 +165,9 @@ public record StoreSettings(
    */
   public static StoreSettings from(Config root) {
     SettingsReader weft = SettingsReader.weft(root);
+    weft.onlyThoseOf(
+        ConfigFactory.defaultReference(StoreSettings.class.getClassLoader()).getConfig("weft"),
+        OPEN_BLOCKS);
     Mode mode = weft.oneOf("mode", Mode.class);
     String directory = weft.text("directory");
     if (directory.isBlank()) {

@@ -88,7 +88,7 @@ class L2AdaptersTest {
           {"type": "nvmeof", "nvmeof.nsid": 1.5}     | nvmeof.nsid = 1.5: write a whole number
           {"type": "nvmeof", "nvmeof.tls": 7}        | nvmeof.tls = 7: write true or false
           {"type": "nvmeof", "weft": 7}              | weft = 7: write an object
-          {"type": "nvmeof", "weft": {"size": 7}}    | weft.size = 7: there is no such setting
+          {"type": "nvmeof", "weft": {"size": 7}}    | weft.size = (not shown): there is no such setting
           {"type": "nvmeof", "weft": {"directory": "/a", "capacity": "lots"}} | weft.capacity = lots:
           {"type": "nvmeof"}                         | weft.directory = : name the directory
           {"type": "nvmeof", "persist_enabled": false} | persist_enabled = false: chunks outlive

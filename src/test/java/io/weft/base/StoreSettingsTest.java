@@ -374,4 +374,35 @@ class StoreSettingsTest {
     message = refused(ConfigFactory.parseString("weft = 7"));
     assertTrue(message.startsWith("weft = 7: "), message);
   }
+
+  @Test
+  void aSettingThatThereIsNotIsRefusedWithoutItsValue() {
+    for (String key : List.of("capactiy", "io.thread", "nvmeof.paths-of", "eviction.polcy.name")) {
+      String message = refused(with("weft." + key + " = precious"));
+      assertTrue(
+          message.startsWith("weft." + key + " = (not shown): there is no such setting"), message);
+    }
+  }
+
+  /** A salt is the user's, a dispatcher Pekko's, and a system property may be a tool's. */
+  @Test
+  void whatOthersReadIsNotRefused() {
+    String property = "weft.settings-test.of-a-tool";
+    System.setProperty(property, "1");
+    ConfigFactory.invalidateCaches();
+    try {
+      var _ =
+          StoreSettings.from(
+              ConfigFactory.parseString(
+                      """
+                      weft.directory = /d
+                      weft.eviction.quota { some-salt = 1GiB }
+                      weft.dispatcher.shutdown-timeout = 1s
+                      """)
+                  .withFallback(ConfigFactory.load()));
+    } finally {
+      System.clearProperty(property);
+      ConfigFactory.invalidateCaches();
+    }
+  }
 }
