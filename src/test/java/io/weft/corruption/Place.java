@@ -10,9 +10,8 @@ import java.nio.file.StandardOpenOption;
  * Where a chunk's bytes lie: its self-describing block, then its payload and padding.
  *
  * @param from where they begin in the file
- * @param ownFile whether nothing else is in that file
  */
-record Place(Path file, long from, int length, boolean ownFile) {
+record Place(Path file, long from, int length) {
 
   byte[] read() throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
