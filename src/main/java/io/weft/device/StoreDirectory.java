@@ -208,6 +208,9 @@ final class StoreDirectory {
       return;
     }
     int result = Posix.statx(path.toAbsolutePath());
+    if (result < 0 && result != -Posix.ENOENT) {
+      throw Posix.failure("statx", path.toString(), result);
+    }
     String there = result < 0 ? "no directory" : "device " + Posix.statDevice();
     if (result < 0 || !Posix.statDevice().equals(expectedDevice)) {
       throw new DeviceException(

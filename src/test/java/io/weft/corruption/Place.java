@@ -7,7 +7,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * Where a chunk's bytes lie: its self-describing block, then its payload and padding.
+ * Where a chunk's bytes lie: its self-describing block, then its payload and padding. What is
+ * written here need not be synced: the kernel writes it back before direct I/O reads it.
  *
  * @param from where they begin in the file
  */
@@ -27,7 +28,6 @@ record Place(Path file, long from, int length) {
       while (rest.hasRemaining()) {
         channel.write(rest, from + rest.position());
       }
-      channel.force(true);
     }
   }
 
@@ -38,7 +38,6 @@ record Place(Path file, long from, int length) {
       } else {
         channel.write(ByteBuffer.allocate(Math.toIntExact(bytes - channel.size())), channel.size());
       }
-      channel.force(true);
     }
   }
 }
