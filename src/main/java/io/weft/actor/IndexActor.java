@@ -11,6 +11,7 @@ import io.weft.base.KeysOutcome;
 import io.weft.base.KeysPage;
 import io.weft.base.ListOutcome;
 import io.weft.base.LoadOutcome;
+import io.weft.base.Metric;
 import io.weft.base.Metrics;
 import io.weft.base.Rejected;
 import io.weft.base.SaltRule;
@@ -168,6 +169,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
    * All that is on the device was said.
    *
    * @param run which reading of the device this ends
+   * @param quarantined damaged chunks and segments that a scan put aside
    * @param otherBytes bytes of the store's other files by category
    * @param usableBytes what the filesystem has free
    */
@@ -175,6 +177,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
       int run,
       long nextGeneration,
       long generationsSkipped,
+      long quarantined,
       Map<CapacityLedger.Category, Long> otherBytes,
       long usableBytes)
       implements Command {}
@@ -599,6 +602,7 @@ final class IndexActor extends AbstractBehavior<IndexActor.Command> {
     Recovery finishing = recovering();
     finishing.sawGeneration(done.nextGeneration() - 1);
     finishing.skipGenerations(done.generationsSkipped());
+    around.metrics().add(Metric.CORRUPT, done.quarantined());
     done.otherBytes().forEach(machine::account);
     machine.spaceSampled(done.usableBytes());
     Recovery.Report rebuilt = finishing.finish();

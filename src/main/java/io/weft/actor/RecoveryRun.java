@@ -74,14 +74,25 @@ final class RecoveryRun {
       }
     }
     Map<CapacityLedger.Category, Long> otherBytes = new EnumMap<>(CapacityLedger.Category.class);
+    long quarantined = 0;
     String found;
     if (clean) {
       index.tell(new IndexActor.TrustSnapshot());
       found = "%,d chunks from the snapshot of a clean shutdown".formatted(entries);
     } else {
-      found = scan(medium, index, run, permits, scanThreads, otherBytes) + damage;
+      ScanReport scan = scan(medium, index, run, permits, scanThreads, otherBytes);
+      found = words(scan) + damage;
+      quarantined = scan.quarantined();
     }
-    finish(medium, index, run, nextGeneration, generationsSkipped, quarantineBytes, otherBytes);
+    finish(
+        medium,
+        index,
+        run,
+        nextGeneration,
+        generationsSkipped,
+        quarantined,
+        quarantineBytes,
+        otherBytes);
     return found;
   }
 
@@ -97,12 +108,12 @@ final class RecoveryRun {
     index.tell(new IndexActor.SegmentsFound(run, medium.segments()));
     medium.snapshots().removeCleanMarker();
     Map<CapacityLedger.Category, Long> otherBytes = new EnumMap<>(CapacityLedger.Category.class);
-    String found = scan(medium, index, run, permits, scanThreads, otherBytes);
-    finish(medium, index, run, 1, 0, quarantineBytes, otherBytes);
-    return found;
+    ScanReport scan = scan(medium, index, run, permits, scanThreads, otherBytes);
+    finish(medium, index, run, 1, 0, scan.quarantined(), quarantineBytes, otherBytes);
+    return words(scan);
   }
 
-  private static String scan(
+  private static ScanReport scan(
       ChunkMedium medium,
       ActorRef<IndexActor.Command> index,
       int run,
@@ -118,6 +129,10 @@ final class RecoveryRun {
               index.tell(new IndexActor.Found(run, chunks, permits));
             });
     otherBytes.put(CapacityLedger.Category.LATER_VERSION, scan.laterVersionBytes());
+    return scan;
+  }
+
+  private static String words(ScanReport scan) {
     return ("%,d chunks found by a scan, %,d unfinished stores removed, %,d damaged chunks put in"
             + " quarantine, %,d of a later format and %,d foreign files left alone")
         .formatted(
@@ -134,6 +149,7 @@ final class RecoveryRun {
       int run,
       long nextGeneration,
       long generationsSkipped,
+      long quarantined,
       long quarantineBytes,
       Map<CapacityLedger.Category, Long> otherBytes)
       throws DeviceException {
@@ -141,7 +157,12 @@ final class RecoveryRun {
     otherBytes.put(CapacityLedger.Category.SNAPSHOT, medium.snapshots().physicalBytes());
     index.tell(
         new IndexActor.RecoveryDone(
-            run, nextGeneration, generationsSkipped, otherBytes, medium.space().usableBytes()));
+            run,
+            nextGeneration,
+            generationsSkipped,
+            quarantined,
+            otherBytes,
+            medium.space().usableBytes()));
   }
 
   private static SnapshotStore.SnapshotEntry withoutPolicyState(SnapshotStore.SnapshotEntry entry) {

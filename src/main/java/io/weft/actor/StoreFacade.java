@@ -231,7 +231,11 @@ final class StoreFacade implements ChunkStore {
 
     @Override
     public void closed() {
-      queue.complete();
+      try {
+        queue.complete();
+      } catch (IllegalStateException _) {
+        // Its reader was gone already, which the queue does not put up with.
+      }
     }
   }
 

@@ -285,6 +285,11 @@ final class Posix {
     return statx(dirFd, name, AT_SYMLINK_NOFOLLOW);
   }
 
+  /** What statx says of what the path leads to now. */
+  static int statx(java.nio.file.Path path) {
+    return statx(AT_FDCWD, name(path), 0);
+  }
+
   private static int statx(int dirFd, String name, int flags) {
     Frame frame = FRAME.get();
     return (int)

@@ -612,6 +612,10 @@ public final class SlabLayout extends Layout {
       if (SlabSegments.isZero(bytes)) {
         throw absent(segment, address, "the slot is free");
       }
+      if (wrong.reason() == ChunkFormatException.Reason.LATER_VERSION) {
+        // A program that writes another block into slots writes another segment header.
+        throw corrupt(path(segment, address), String.valueOf(wrong.getMessage()));
+      }
       throw wrong.asDeviceException(path(segment, address));
     }
     if (found.nonce() != assignment.nonce()) {

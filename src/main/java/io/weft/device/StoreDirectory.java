@@ -68,6 +68,7 @@ final class StoreDirectory {
   private final String nonce;
   private final String id;
   private final long segmentBytes;
+  private final String expectedDevice;
   private final AtomicLong stagingCount = new AtomicLong();
 
   private StoreDirectory(
@@ -82,7 +83,9 @@ final class StoreDirectory {
       @Nullable String notDirect,
       String nonce,
       String id,
-      long segmentBytes) {
+      long segmentBytes,
+      String expectedDevice) {
+    this.expectedDevice = expectedDevice;
     this.id = id;
     this.segmentBytes = segmentBytes;
     this.path = path;
@@ -191,9 +194,36 @@ final class StoreDirectory {
         .toList();
   }
 
-  /** Writes one block, reads it back and compares. */
+  /**
+   * Writes one block, reads it back and compares. Where a device was expected, its filesystem must
+   * still be what the path leads to: descriptors keep one alive that was unmounted or covered.
+   */
   synchronized void probe() throws DeviceException {
+    requireInPlace();
     probe(root, isDirect());
+  }
+
+  private void requireInPlace() throws DeviceException {
+    if (expectedDevice.isEmpty()) {
+      return;
+    }
+    int result = Posix.statx(path.toAbsolutePath());
+    if (result < 0 && result != -Posix.ENOENT) {
+      throw Posix.failure("statx", path.toString(), result);
+    }
+    String there = result < 0 ? "no directory" : "device " + Posix.statDevice();
+    if (result < 0 || !Posix.statDevice().equals(expectedDevice)) {
+      throw new DeviceException(
+          Kind.OTHER,
+          "probe",
+          path.toString(),
+          -1,
+          -1,
+          -result,
+          "%s is there now, not device %s: its filesystem was unmounted, or another one covers it"
+              .formatted(there, expectedDevice),
+          null);
+    }
   }
 
   FilesystemSpace space() throws DeviceException {
@@ -373,7 +403,8 @@ final class StoreDirectory {
                 notDirect,
                 nonce,
                 storeId,
-                segmentBytes);
+                segmentBytes,
+                expectedDevice);
         done = true;
         return directory;
       } finally {

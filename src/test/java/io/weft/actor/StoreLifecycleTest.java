@@ -34,12 +34,14 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import org.apache.pekko.Done;
 import org.apache.pekko.actor.testkit.typed.javadsl.ActorTestKit;
 import org.apache.pekko.actor.testkit.typed.javadsl.TestProbe;
 import org.apache.pekko.actor.typed.ActorRef;
 import org.apache.pekko.actor.typed.ActorSystem;
 import org.apache.pekko.actor.typed.Behavior;
 import org.apache.pekko.actor.typed.javadsl.Behaviors;
+import org.apache.pekko.stream.javadsl.Sink;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -73,6 +75,22 @@ class StoreLifecycleTest {
   }
 
   // ---------------------------------------------------------------- shutdown
+
+  /** Its stream is over, and the store has not noticed yet. */
+  @Test
+  void aSubscriberThatIsGoneDoesNotKeepTheStoreFromItsEnd() {
+    TestStore store = start();
+    CompletionStage<Done> over =
+        store
+            .facade
+            .events(8)
+            .watchTermination((_, done) -> done)
+            .to(Sink.head())
+            .run(kit.system());
+    store.stored("first", 10);
+    get(over);
+    store.kill();
+  }
 
   @Test
   void aCleanShutdownSparesTheNextStartTheScanOnce() {

@@ -19,6 +19,7 @@ import io.weft.base.ChunkMetadata;
 import io.weft.base.Deadline;
 import io.weft.base.LoadOutcome;
 import io.weft.base.Metric;
+import io.weft.base.RemovalCause;
 import io.weft.base.StoreMode;
 import io.weft.base.StoreOutcome;
 import io.weft.corruption.Alteration.Promise;
@@ -32,7 +33,9 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.pekko.stream.javadsl.Sink;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -42,7 +45,7 @@ import org.junit.jupiter.api.io.TempDir;
  * and found when the store starts with a scan. A layout says where a chunk's bytes lie.
  */
 abstract class CorruptionContract {
-  private static final int PAYLOAD = 3 * Alteration.BLOCK + 100;
+  static final int PAYLOAD = 3 * Alteration.BLOCK + 100;
   private static final byte[] METADATA = "dtype=bf16".getBytes(StandardCharsets.US_ASCII);
 
   @TempDir Path directory;
@@ -50,18 +53,37 @@ abstract class CorruptionContract {
   /** Where the bytes of the key's newest value lie. */
   abstract Place locate(Path directory, ChunkKey key) throws IOException;
 
-  /** How many chunks are put aside. */
-  abstract long putAside(Path directory) throws IOException;
+  /** What may happen to a chunk of these lengths. */
+  abstract List<Alteration> alterations(int keyLength, int metadataLength, int payloadLength);
 
   /** Settings that choose the layout. */
   abstract String settings();
 
-  /** A store and what its subscribers heard of chunks put aside. */
-  private final class Running implements AutoCloseable {
+  /** How many chunks are put aside. */
+  final long putAside() throws IOException {
+    return files(directory.resolve("quarantine"), "").size();
+  }
+
+  static List<Path> files(Path directory, String prefix) throws IOException {
+    try (Stream<Path> files = Files.walk(directory)) {
+      return files
+          .filter(Files::isRegularFile)
+          .filter(file -> file.getFileName().toString().startsWith(prefix))
+          .toList();
+    }
+  }
+
+  /** A store and what its subscribers heard of chunks put aside, and of chunks gone. */
+  final class Running implements AutoCloseable {
     final ChunkStore store;
     final Set<ChunkKey> told = ConcurrentHashMap.newKeySet();
+    final Set<ChunkKey> toldGone = ConcurrentHashMap.newKeySet();
 
     Running() throws Exception {
+      this(directory);
+    }
+
+    Running(Path directory) throws Exception {
       Config config =
           ConfigFactory.parseString(
                   """
@@ -83,8 +105,12 @@ abstract class CorruptionContract {
               .runWith(
                   Sink.foreach(
                       event -> {
-                        if (event instanceof StoreEvent.Quarantined(ChunkKey key, String _)) {
-                          told.add(key);
+                        switch (event) {
+                          case StoreEvent.Quarantined(ChunkKey key, String _) -> told.add(key);
+                          case StoreEvent.Removed removed
+                              when removed.cause() == RemovalCause.VANISHED ->
+                              toldGone.add(removed.key());
+                          default -> {}
                         }
                       }),
                   store.system());
@@ -124,8 +150,8 @@ abstract class CorruptionContract {
       assertTrue(outcome instanceof LoadOutcome.Miss, () -> what + ": " + outcome);
     }
 
-    long corrupt() throws Exception {
-      return get(store.status()).counters().get(Metric.CORRUPT);
+    long count(Metric metric) throws Exception {
+      return get(store.status()).counters().get(metric);
     }
 
     @Override
@@ -138,21 +164,14 @@ abstract class CorruptionContract {
     return stage.toCompletableFuture().get(30, SECONDS);
   }
 
-  private static ChunkKey key(int number) {
+  static ChunkKey key(int number) {
     return ChunkKey.of("model@01000100@0@%08x".formatted(number));
   }
 
-  private static byte[] payload(long seed) {
+  static byte[] payload(long seed) {
     byte[] bytes = new byte[PAYLOAD];
     new Random(seed).nextBytes(bytes);
     return bytes;
-  }
-
-  private List<Alteration> alterations() throws IOException {
-    List<Alteration> all = Alteration.all(key(0).length(), METADATA.length, PAYLOAD);
-    return locate(directory, key(0)).ownFile()
-        ? all
-        : all.stream().filter(each -> !each.ownFileOnly()).toList();
   }
 
   /** More than there are alterations. */
@@ -165,7 +184,7 @@ abstract class CorruptionContract {
   }
 
   private List<Alteration> alter() throws IOException {
-    List<Alteration> alterations = alterations();
+    List<Alteration> alterations = alterations(key(0).length(), METADATA.length, PAYLOAD);
     assertTrue(alterations.size() > 100 && alterations.size() < CHUNKS);
     for (int i = 0; i < alterations.size(); i++) {
       alterations.get(i).action().on(locate(directory, key(i)));
@@ -173,17 +192,20 @@ abstract class CorruptionContract {
     return alterations;
   }
 
-  private static List<ChunkKey> promised(List<Alteration> alterations, Promise promise) {
+  private static List<ChunkKey> promised(
+      List<Alteration> alterations, Function<Alteration, Promise> when, Promise promise) {
     return IntStream.range(0, alterations.size())
-        .filter(i -> alterations.get(i).promise() == promise)
+        .filter(i -> when.apply(alterations.get(i)) == promise)
         .mapToObj(CorruptionContract::key)
         .toList();
   }
 
-  private void assertAnswers(Running running, List<Alteration> alterations) throws Exception {
+  private void assertAnswers(
+      Running running, List<Alteration> alterations, Function<Alteration, Promise> when)
+      throws Exception {
     for (int i = 0; i < CHUNKS; i++) {
       String what = i < alterations.size() ? alterations.get(i).name() : "not altered";
-      if (i < alterations.size() && alterations.get(i).promise() != Promise.HARMLESS) {
+      if (i < alterations.size() && when.apply(alterations.get(i)) != Promise.HARMLESS) {
         running.assertMiss(key(i), what);
         running.assertMiss(key(i), what + ", again");
       } else {
@@ -192,19 +214,32 @@ abstract class CorruptionContract {
     }
   }
 
+  /** Every chunk that the index knew is put aside or gone, counted and told; nothing else is. */
+  private void assertAccounted(Running running, List<Alteration> alterations) throws Exception {
+    List<ChunkKey> aside = promised(alterations, Alteration::known, Promise.PUT_ASIDE);
+    List<ChunkKey> gone = promised(alterations, Alteration::known, Promise.GONE);
+    List<ChunkKey> left = promised(alterations, Alteration::known, Promise.LEFT_ALONE);
+    await().atMost(20, SECONDS).until(() -> putAside() == aside.size());
+    await().atMost(20, SECONDS).until(() -> running.told.equals(Set.copyOf(aside)));
+    await().atMost(20, SECONDS).until(() -> running.toldGone.containsAll(gone));
+    assertEquals(aside.size(), running.count(Metric.CORRUPT));
+    assertEquals(gone.size() + left.size(), running.count(Metric.VANISHED));
+  }
+
   @Test
   void eachIsFoundByALoad() throws Exception {
     try (Running running = new Running()) {
       fill(running);
       List<Alteration> alterations = alter();
-      assertAnswers(running, alterations);
-      List<ChunkKey> aside = promised(alterations, Promise.PUT_ASIDE);
-      await().atMost(20, SECONDS).until(() -> putAside(directory) == aside.size());
-      await().atMost(20, SECONDS).until(() -> running.told.containsAll(aside));
-      assertTrue(running.corrupt() >= aside.size(), "counted: " + running.corrupt());
+      assertAnswers(running, alterations, Alteration::known);
+      assertAccounted(running, alterations);
       // The keys are free again.
-      running.store(key(0), payload(-1));
-      running.assertHit(key(0), payload(-1), "stored anew");
+      for (int i = 0; i < CHUNKS; i++) {
+        running.store(key(i), payload(-i));
+      }
+      for (int i = 0; i < CHUNKS; i++) {
+        running.assertHit(key(i), payload(-i), "stored anew");
+      }
     }
   }
 
@@ -217,10 +252,11 @@ abstract class CorruptionContract {
     alterations = alter();
     Files.delete(directory.resolve("clean"));
     try (Running running = new Running()) {
-      assertAnswers(running, alterations);
-      long aside = promised(alterations, Promise.PUT_ASIDE).size();
-      await().atMost(20, SECONDS).until(() -> putAside(directory) == aside);
-      for (ChunkKey left : promised(alterations, Promise.LEFT_ALONE)) {
+      assertAnswers(running, alterations, Alteration::scanned);
+      long aside = promised(alterations, Alteration::scanned, Promise.PUT_ASIDE).size();
+      await().atMost(20, SECONDS).until(() -> putAside() == aside);
+      assertEquals(aside, running.count(Metric.CORRUPT));
+      for (ChunkKey left : promised(alterations, Alteration::scanned, Promise.LEFT_ALONE)) {
         assertTrue(Files.exists(locate(directory, left).file()), "left alone");
       }
     }
@@ -233,9 +269,8 @@ abstract class CorruptionContract {
     }
     List<Alteration> alterations = alter();
     try (Running running = new Running()) {
-      assertAnswers(running, alterations);
-      long aside = promised(alterations, Promise.PUT_ASIDE).size();
-      await().atMost(20, SECONDS).until(() -> putAside(directory) == aside);
+      assertAnswers(running, alterations, Alteration::known);
+      assertAccounted(running, alterations);
     }
   }
 
@@ -244,16 +279,21 @@ abstract class CorruptionContract {
     try (Running running = new Running()) {
       running.store(key(1), payload(1));
       running.store(key(2), payload(2));
-      Place one = locate(directory, key(1));
-      Place other = locate(directory, key(2));
-      byte[] bytes = one.read();
-      one.write(other.read());
-      other.write(bytes);
+      exchange(locate(directory, key(1)), locate(directory, key(2)));
       running.assertMiss(key(1), "in the other's place");
       running.assertMiss(key(2), "in the other's place");
-      await().atMost(20, SECONDS).until(() -> putAside(directory) == 2);
+      assertDetected(running, 2);
     }
   }
+
+  static void exchange(Place one, Place other) throws IOException {
+    byte[] bytes = one.read();
+    one.write(other.read());
+    other.write(bytes);
+  }
+
+  /** So many chunks that the index knew were found not to be what they should be. */
+  abstract void assertDetected(Running running, int chunks) throws Exception;
 
   @Test
   void anOldGenerationInTheNewOnesPlaceIsAMiss() throws Exception {

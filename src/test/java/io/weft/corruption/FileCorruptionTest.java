@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 
 /** The file layout: a chunk has a file to itself, and its bytes begin where the file does. */
@@ -28,12 +27,12 @@ class FileCorruptionTest extends CorruptionContract {
             .pollDelay(Duration.ZERO)
             .until(() -> files(directory.resolve(leaf), key + "~"), found -> found.size() == 1)
             .getFirst();
-    return new Place(file, 0, Math.toIntExact(Files.size(file)), true);
+    return new Place(file, 0, Math.toIntExact(Files.size(file)));
   }
 
   @Override
-  long putAside(Path directory) throws IOException {
-    return files(directory.resolve("quarantine"), "").size();
+  List<Alteration> alterations(int keyLength, int metadataLength, int payloadLength) {
+    return Alteration.ofFile(keyLength, metadataLength, payloadLength);
   }
 
   @Override
@@ -41,12 +40,8 @@ class FileCorruptionTest extends CorruptionContract {
     return "";
   }
 
-  private static List<Path> files(Path directory, String prefix) throws IOException {
-    try (Stream<Path> files = Files.walk(directory)) {
-      return files
-          .filter(Files::isRegularFile)
-          .filter(file -> file.getFileName().toString().startsWith(prefix))
-          .toList();
-    }
+  @Override
+  void assertDetected(Running running, int chunks) {
+    await().atMost(20, SECONDS).until(() -> putAside() == chunks);
   }
 }

@@ -7,12 +7,12 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * Where a chunk's bytes lie: its self-describing block, then its payload and padding.
+ * Where a chunk's bytes lie: its self-describing block, then its payload and padding. What is
+ * written here need not be synced: the kernel writes it back before direct I/O reads it.
  *
  * @param from where they begin in the file
- * @param ownFile whether nothing else is in that file
  */
-record Place(Path file, long from, int length, boolean ownFile) {
+record Place(Path file, long from, int length) {
 
   byte[] read() throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
@@ -28,7 +28,6 @@ record Place(Path file, long from, int length, boolean ownFile) {
       while (rest.hasRemaining()) {
         channel.write(rest, from + rest.position());
       }
-      channel.force(true);
     }
   }
 
@@ -39,7 +38,6 @@ record Place(Path file, long from, int length, boolean ownFile) {
       } else {
         channel.write(ByteBuffer.allocate(Math.toIntExact(bytes - channel.size())), channel.size());
       }
-      channel.force(true);
     }
   }
 }

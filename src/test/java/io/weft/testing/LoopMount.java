@@ -86,7 +86,34 @@ public final class LoopMount implements AutoCloseable {
   }
 
   public void mountAgain() {
-    run(List.of("mount", "-o", "loop", work.resolve("image").toString(), directory.toString()));
+    mountAt(directory);
+  }
+
+  /** Mounts this filesystem at the mount point of another one, over whatever is there. */
+  public void mountAt(Path mountPoint) {
+    run(List.of("mount", "-o", "loop", work.resolve("image").toString(), mountPoint.toString()));
+  }
+
+  /**
+   * Has the kernel meet an error of an ext4 made with {@code -e remount-ro}: nothing is written.
+   */
+  public void failAsExt4() {
+    try {
+      String device = Files.getFileStore(directory).name();
+      Path trigger = Path.of("/sys/fs/ext4", Path.of(device).getFileName().toString());
+      Files.writeString(trigger.resolve("trigger_fs_error"), "a test");
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  /** From now on the kernel keeps whatever writes, until {@link #thaw}, which must come. */
+  public void freeze() {
+    run(List.of("fsfreeze", "--freeze", directory.toString()));
+  }
+
+  public void thaw() {
+    run(List.of("fsfreeze", "--unfreeze", directory.toString()));
   }
 
   @Override
