@@ -17,6 +17,7 @@ import io.weft.api.StoreProtocol;
 import io.weft.api.StoreStatus;
 import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
+import io.weft.base.Failed;
 import io.weft.base.KeysOutcome;
 import io.weft.base.LoadOutcome;
 import io.weft.base.StoreOutcome;
@@ -32,6 +33,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
+import org.apache.pekko.actor.typed.ActorSystem;
 import org.awaitility.core.ConditionFactory;
 
 /** A store in mode nvmeof on the target of this machine, as a host embeds it. */
@@ -66,6 +68,22 @@ final class FabricStore implements AutoCloseable {
       "weft.nvmeof.paths = [{ address = 127.0.0.1, service = 4420 },"
           + " { address = 127.0.0.2, service = 4420 }]";
 
+  /** How the chunks lie on the device, and how they get there. */
+  enum Layout {
+    FILES("weft { layout = file, io.engine = threads }"),
+    SLOTS(
+        """
+        weft { layout = slab, capacity = 128MiB, slab { segment = 4MiB, prewrite = off } }
+        weft.io { engine = io-uring, ring-depth = 16 }
+        """);
+
+    final String settings;
+
+    Layout(String settings) {
+      this.settings = settings;
+    }
+  }
+
   final ChunkStore store;
 
   private FabricStore(ChunkStore store) {
@@ -74,12 +92,16 @@ final class FabricStore implements AutoCloseable {
 
   /** Started, whatever comes of it. */
   static FabricStore start(String... settings) {
+    makeMountPoint();
+    return new FabricStore(ChunkStore.start(config(settings)));
+  }
+
+  private static void makeMountPoint() {
     try {
       Files.createDirectories(MOUNT_POINT);
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);
     }
-    return new FabricStore(ChunkStore.start(config(settings)));
   }
 
   static Config config(String... settings) {
@@ -90,10 +112,19 @@ final class FabricStore implements AutoCloseable {
   }
 
   static FabricStore up(String... settings) {
-    FabricStore started = start(settings);
-    StoreStatus status = get(started.store.ready());
+    return start(settings).up();
+  }
+
+  /** In a host's actor system, which must have been made with this class's {@link #config}. */
+  static FabricStore upIn(ActorSystem<?> host, String... settings) {
+    makeMountPoint();
+    return new FabricStore(ChunkStore.start(host, config(settings))).up();
+  }
+
+  private FabricStore up() {
+    StoreStatus status = get(store.ready());
     assertEquals(StoreStatus.State.UP, status.state(), status.detail());
-    return started;
+    return this;
   }
 
   static <T> T get(CompletionStage<T> stage) {
@@ -158,6 +189,24 @@ final class FabricStore implements AutoCloseable {
         throw new AssertionError(name + ": " + outcome);
       }
     }
+  }
+
+  /** How many of them hit, byte for byte; the others are misses, or fail with the cause. */
+  int right(List<String> names) {
+    int right = 0;
+    for (String name : names) {
+      switch (get(loading(name, Duration.ofSeconds(60)))) {
+        case LoadOutcome.Leased(var lease) -> {
+          try (lease) {
+            assertArrayEquals(bytes(name), lease.memory().toArray(ValueLayout.JAVA_BYTE), name);
+          }
+          right++;
+        }
+        case LoadOutcome.Miss _, Failed _ -> {}
+        case LoadOutcome other -> throw new AssertionError(name + ": " + other);
+      }
+    }
+    return right;
   }
 
   int hits(List<String> names) {

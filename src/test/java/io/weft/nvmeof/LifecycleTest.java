@@ -19,7 +19,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** From nothing to a mounted filesystem, and back, on a real target. */
 @Tag("nvmeof")
@@ -35,15 +35,19 @@ class LifecycleTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"ext4", "xfs"})
-  void connectMountStoreLoadUnmountDisconnect(String filesystem) {
-    String settings = "weft.nvmeof.filesystem = " + filesystem;
+  @CsvSource({"ext4, FILES", "xfs, FILES", "ext4, SLOTS"})
+  void connectMountStoreLoadUnmountDisconnect(String filesystem, FabricStore.Layout layout) {
+    String settings = layout.settings + "\nweft.nvmeof.filesystem = " + filesystem;
     List<String> names = FabricStore.names("a", 16);
     try (FabricStore store = FabricStore.up(settings, FabricStore.TWO_PATHS)) {
       assertEquals(2, FabricStore.controllers().size());
       assertEquals("UP, 2 of 2 paths live", linkOnce(store));
       assertEquals(filesystem, store.status().filesystem());
       assertTrue(store.status().directIo(), store.status().directIoDetail());
+      assertEquals(
+          layout == FabricStore.Layout.SLOTS,
+          store.status().ioEngine().startsWith("io_uring"),
+          store.status().ioEngine());
       store.store(names);
       long before = NvmeTarget.bytesRead();
       store.assertHits(names);

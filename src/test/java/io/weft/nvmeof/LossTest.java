@@ -14,6 +14,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The fabric goes away under load, and comes back. */
 @Tag("nvmeof")
@@ -31,9 +33,10 @@ class LossTest {
   }
 
   /** With every acknowledged store on the device for good, every one of them hits again. */
-  @Test
-  void theNamespaceIsRemovedUnderLoadAndComesBack() {
-    try (FabricStore store = FabricStore.up("weft.durability = full")) {
+  @ParameterizedTest
+  @EnumSource
+  void theNamespaceIsRemovedUnderLoadAndComesBack(FabricStore.Layout layout) {
+    try (FabricStore store = FabricStore.up(layout.settings, "weft.durability = full")) {
       store.store(PUBLISHED);
       try (Load load = new Load(store, PUBLISHED)) {
         load.awaitAnswers(20);
