@@ -238,7 +238,10 @@ weft_vm_run() {
     -machine q35 -accel tcg -cpu max,-erms,-fsrm
     -smp "${WEFT_VM_CPUS:-1}" -m "${WEFT_VM_MEMORY:-3072}"
     -kernel "$WEFT_VM_KERNEL" -initrd "$WEFT_VM_INITRAMFS"
-    -append "console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=reliable norandmaps clearcpuid=rep_good"
+    # hardened_usercopy=off: target and host are one kernel here, so the target receives the very pages that
+    # were sent. Where two huge pages lie side by side, Linux 6.1 takes a segment across both for a copy beyond
+    # an object, and the target's thread dies (usercopy_abort in nvmet_tcp_io_work).
+    -append "console=ttyS0 loglevel=5 panic=-1 mitigations=off tsc=reliable norandmaps clearcpuid=rep_good hardened_usercopy=off"
     -serial "file:$WEFT_VM_WORK/kernel.log"
     -device virtio-serial-pci -chardev "$console" -device virtconsole,chardev=console
     -drive "if=none,id=scratch,file=$WEFT_VM_WORK/scratch,format=raw,cache=unsafe,discard=unmap"

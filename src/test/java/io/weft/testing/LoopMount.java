@@ -89,6 +89,44 @@ public final class LoopMount implements AutoCloseable {
     run(List.of("mount", "-o", "loop", work.resolve("image").toString(), directory.toString()));
   }
 
+  /** Holds every write that is under way, and every later one, in the kernel. */
+  public void freeze() {
+    run(List.of("fsfreeze", "--freeze", directory.toString()));
+  }
+
+  public void thaw() {
+    run(List.of("fsfreeze", "--unfreeze", directory.toString()));
+  }
+
+  /**
+   * Makes ext4 take itself for damaged; made with {@code -e remount-ro}, it takes no writes from
+   * then on.
+   */
+  public void breakFilesystem() {
+    try {
+      String device = Files.getFileStore(directory).name();
+      Files.writeString(
+          Path.of("/sys/fs/ext4", Path.of(device).getFileName().toString(), "trigger_fs_error"),
+          "a test");
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+
+  /**
+   * Mends the unmounted ext4, once nothing holds it any more: what was open when it was detached
+   * keeps it alive.
+   */
+  public void check() {
+    String image = work.resolve("image").toString();
+    Awaitility.await()
+        .atMost(30, TimeUnit.SECONDS)
+        .pollInterval(20, TimeUnit.MILLISECONDS)
+        .until(() -> run(List.of("losetup", "--associated", image)).isEmpty());
+    // Exit code 1: it mended something.
+    run(List.of("sh", "-c", "e2fsck -p \"$0\" || test $? = 1", image));
+  }
+
   @Override
   public void close() {
     if (isMounted()) {
