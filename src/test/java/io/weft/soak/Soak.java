@@ -3,12 +3,9 @@ package io.weft.soak;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.weft.cli.Main;
 import io.weft.testing.LoopMount;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -35,7 +32,6 @@ import org.awaitility.Awaitility;
 import org.awaitility.core.ConditionTimeoutException;
 import org.jspecify.annotations.Nullable;
 import org.opentest4j.TestAbortedException;
-import picocli.CommandLine;
 
 /**
  * A trace's requests against a real store in a process of its own, for a time, while device,
@@ -133,7 +129,7 @@ public final class Soak {
   }
 
   /**
-   * Runs to the end and prints what came of it.
+   * Runs for the time, and until each fault has come once, and prints what came of it.
    *
    * @return whether every promise was kept
    */
@@ -179,7 +175,7 @@ public final class Soak {
     try {
       awaitUp("the start");
       long end = System.nanoTime() + Duration.ofSeconds(plan.seconds()).toNanos();
-      while (end - System.nanoTime() > 0) {
+      while (end - System.nanoTime() > 0 || injected.size() < faults().size()) {
         park(plan.pauseMillis());
         Fault fault = nextFault();
         inject(fault);
@@ -193,8 +189,8 @@ public final class Soak {
     } finally {
       host.close();
     }
-    JsonNode verified = verify("--quarantine");
-    JsonNode again = verify();
+    JsonNode verified = Verified.of(directory, "--quarantine");
+    JsonNode again = Verified.of(directory);
     report(verified, again);
     return broken.isEmpty();
   }
@@ -276,11 +272,16 @@ public final class Soak {
 
   // ---------------------------------------------------------------- faults
 
+  private List<Fault> faults() {
+    return Arrays.stream(Fault.values())
+        .filter(fault -> mount != null || !fault.needsMount)
+        .toList();
+  }
+
   /** Every fault once, in random order, and again. */
   private Fault nextFault() {
     if (next.isEmpty()) {
-      List<Fault> all = new ArrayList<>(Arrays.asList(Fault.values()));
-      all.removeIf(fault -> fault.needsMount && mount == null);
+      List<Fault> all = new ArrayList<>(faults());
       Collections.shuffle(all, random);
       next.addAll(all);
     }
@@ -427,20 +428,6 @@ public final class Soak {
   }
 
   // ---------------------------------------------------------------- what came of it
-
-  private JsonNode verify(String... more) throws IOException {
-    StringWriter answer = new StringWriter();
-    CommandLine command = Main.commandLine();
-    command.setOut(new PrintWriter(answer));
-    List<String> arguments =
-        new ArrayList<>(List.of("verify", "--dir", directory.toString(), "--json"));
-    arguments.addAll(List.of(more));
-    int exitCode = command.execute(arguments.toArray(String[]::new));
-    if (exitCode > 1) {
-      throw new IOException("weft verify gave " + exitCode);
-    }
-    return mapper.readTree(answer.toString());
-  }
 
   private void report(JsonNode verified, JsonNode again) {
     JsonNode files = verified.path("files");

@@ -50,6 +50,7 @@ import java.util.stream.Stream;
  */
 public final class SoakHost {
   private static final long LEASE_POOL = 32 << 20;
+  private static final long LEASE = 256 << 10;
   private static final int TRACE_REQUESTS = 600;
   private static final int BLOCKS_A_REQUEST = 8;
   private static final Duration SOON = Duration.ofSeconds(60);
@@ -211,9 +212,9 @@ public final class SoakHost {
   private void checkLeases() {
     List<BufferLease> all = new ArrayList<>();
     long bytes = 0;
-    for (BufferLease lease = store.lease(4096); lease != null; lease = store.lease(4096)) {
+    for (BufferLease lease = store.lease(LEASE); lease != null; lease = store.lease(LEASE)) {
       all.add(lease);
-      bytes += 4096;
+      bytes += LEASE;
     }
     all.forEach(BufferLease::release);
     if (bytes != LEASE_POOL) {
