@@ -11,6 +11,7 @@ import io.weft.base.Deadline;
 import io.weft.base.KeysOutcome;
 import io.weft.base.StoreMode;
 import io.weft.base.StoreOutcome;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -41,12 +42,23 @@ public final class CrashHost {
   public static void main(String[] args) throws Exception {
     int process = Integer.parseInt(args[4]);
     long seed = Long.parseLong(args[5]);
+    Thread.ofPlatform().daemon().name("parent").start(CrashHost::endWithParent);
     ChunkStore store = ChunkStore.start(config(Path.of(args[0]), args[1], args[2], args[3]));
     store.ready().toCompletableFuture().get();
     for (int client = 0; client < CLIENTS; client++) {
       int number = client;
       Thread.ofPlatform().name("client-" + client).start(() -> run(store, number, process, seed));
     }
+  }
+
+  /** Nothing comes in: the end of the stream is the end of who started this process. */
+  private static void endWithParent() {
+    try {
+      while (System.in.read() >= 0) {}
+    } catch (IOException gone) {
+      // As good as the end.
+    }
+    Runtime.getRuntime().halt(1);
   }
 
   /** Room for all keys: nothing is evicted. */

@@ -29,13 +29,15 @@ import org.opentest4j.TestAbortedException;
 /**
  * Kills a storing process with SIGKILL, again and again on one directory, and asks for every chunk
  * that was acknowledged after each kill: it is there, in that value or one that was stored later.
- * Kills of a process spare what the kernel has, so this holds for every durability; they take turns.
+ * Kills of a process spare what the kernel has, so this holds for every durability; they take
+ * turns.
  *
  * <p>A deleted chunk may be back after a kill (docs/decisions.md): it is counted.
  */
 public final class CrashRounds {
   private static final long DISK_BYTES = 320L << 20;
   private static final int MOST_STORES = 250;
+  private static final int PROGRESS_ROUNDS = 10;
   private static final List<String> DURABILITIES = List.of("relaxed", "full");
   private static final String ROW = "%-10s %-6s %8s %8s %13s %9s %6s %6s %12s %8s %11s%n";
 
@@ -99,7 +101,8 @@ public final class CrashRounds {
         "in flight,",
         "deleted,",
         "unfinished");
-    out.printf(ROW, "", "", "kills", "kills", "stores", "", "", "bytes", "yet there", "and back", "files");
+    out.printf(
+        ROW, "", "", "kills", "kills", "stores", "", "", "bytes", "yet there", "and back", "files");
   }
 
   /** Runs one plan, prints its line, and returns which promises were broken. */
@@ -111,6 +114,9 @@ public final class CrashRounds {
       CrashRounds rounds = new CrashRounds(plan, directory, work.resolve("host.log"));
       for (int round = 1; round <= plan.rounds(); round++) {
         rounds.round(round);
+        if (round % PROGRESS_ROUNDS == 0) {
+          rounds.print(System.err);
+        }
       }
       rounds.print(out);
       return rounds.broken;
@@ -171,7 +177,7 @@ public final class CrashRounds {
             durability,
             round,
             plan.seed())) {
-      if (!enough.await(120, TimeUnit.SECONDS)) {
+      if (!enough.await(10, TimeUnit.MINUTES)) {
         throw new IllegalStateException("it stores nothing any more: " + lines.size() + " lines");
       }
       if (!host.alive()) {

@@ -39,7 +39,9 @@ final class HostProcess implements AutoCloseable {
     Arrays.stream(args).map(String::valueOf).forEach(command::add);
     try {
       this.process =
-          new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.appendTo(log.toFile())).start();
+          new ProcessBuilder(command)
+              .redirectError(ProcessBuilder.Redirect.appendTo(log.toFile()))
+              .start();
     } catch (IOException failure) {
       throw new UncheckedIOException(failure);
     }

@@ -143,7 +143,8 @@ public final class Soak {
           plan.seconds(),
           plan.layout(),
           mount == null
-              ? "a plain directory (no root, or no loop device: the filesystem's faults are left out)"
+              ? "a plain directory (no root, or no loop device: the filesystem's faults are left"
+                    + " out)"
               : "ext4 on a loop device",
           plan.seed());
       boolean kept = new Soak(plan, mount, directory, log, out).run();
@@ -258,7 +259,7 @@ public final class Soak {
   private void awaitUp(String after) {
     said = null;
     if (!within(RECOVERY, () -> state().equals("UP"))) {
-      broken.add("not up again after: %s; it is %s".formatted(after, state()));
+      broken.add("not up again after: %s; it is %s".formatted(after, said));
     }
   }
 
@@ -370,9 +371,24 @@ public final class Soak {
     if (!within(RECOVERY, () -> !state().equals("UP"))) {
       broken.add("a filesystem that takes no writes is not noticed");
     }
-    mount.unmount();
-    mount.check();
+    if (!within(RECOVERY, this::unmounted)) {
+      throw new IllegalStateException("the store does not let the filesystem go: " + said);
+    }
+    try {
+      mount.check();
+    } catch (ConditionTimeoutException held) {
+      throw new IllegalStateException("the store keeps the filesystem alive: " + said, held);
+    }
     mount.mountAgain();
+  }
+
+  private boolean unmounted() {
+    try {
+      mount.unmount();
+      return true;
+    } catch (ConditionTimeoutException held) {
+      return false;
+    }
   }
 
   /** Wherever it hits: block, payload, padding, or a slot that is free. */

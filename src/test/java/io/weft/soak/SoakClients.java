@@ -46,7 +46,10 @@ final class SoakClients {
   private static final int AT_ONCE = 8;
   private static final Duration PATIENCE = Duration.ofSeconds(5);
 
-  /** Beyond its deadline a request is answered within a quarter of a second; the rest is the machine's. */
+  /**
+   * Beyond its deadline a request is answered within a quarter of a second; the rest is the
+   * machine's.
+   */
   private static final long LATE_MILLIS = 5_000;
 
   private static final long NEVER_SECONDS = 60;
@@ -260,8 +263,7 @@ final class SoakClients {
       long number = ledger.nextNumber();
       int length = Values.length(key, number, LONGEST);
       BufferLease lease = store.lease(length);
-      MemorySegment memory =
-          lease == null ? Arena.ofAuto().allocate(length, 4096) : lease.memory();
+      MemorySegment memory = lease == null ? Arena.ofAuto().allocate(length, 4096) : lease.memory();
       Values.fill(key, number, memory);
       Payload payload = lease == null ? Payload.of(memory) : Payload.of(lease);
       lent.incrementAndGet();
@@ -347,7 +349,8 @@ final class SoakClients {
 
     private KeysOutcome keys(KeyOperation operation, List<ChunkKey> keys, Duration patience) {
       KeysOutcome outcome = await(patience, deadline -> store.keys(operation, keys, deadline));
-      tally.count("%s: %s".formatted(operation.name().toLowerCase(java.util.Locale.ROOT), name(outcome)));
+      tally.count(
+          "%s: %s".formatted(operation.name().toLowerCase(java.util.Locale.ROOT), name(outcome)));
       if (outcome instanceof Failed failed) {
         checkNoBug(failed);
       }

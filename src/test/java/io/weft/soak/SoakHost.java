@@ -44,9 +44,9 @@ import java.util.stream.Stream;
  * The process of a soak that has the store: it runs the clients, breaks the index and closes and
  * opens the store when it is told to, and looks for what a closed store has left behind.
  *
- * <p>Arguments: directory, mode, layout, seed, number of this process. Commands: {@code break-index},
- * {@code restart}, {@code end}. It says {@code counts} and a JSON object all the time, {@code broken}
- * and a promise that was not kept, {@code done} after a command.
+ * <p>Arguments: directory, mode, layout, seed, number of this process. Commands: {@code
+ * break-index}, {@code restart}, {@code end}. It says {@code counts} and a JSON object all the
+ * time, {@code broken} and a promise that was not kept, {@code done} after a command.
  */
 public final class SoakHost {
   private static final long LEASE_POOL = 32 << 20;
@@ -99,8 +99,7 @@ public final class SoakHost {
                 }
                 pekko.loglevel = OFF, pekko.stdout-loglevel = OFF
                 """
-                    .formatted(
-                        mode, directory, layout, FailingPolicy.class.getName(), LEASE_POOL))
+                    .formatted(mode, directory, layout, FailingPolicy.class.getName(), LEASE_POOL))
             .withFallback(ConfigFactory.load());
   }
 
@@ -165,7 +164,7 @@ public final class SoakHost {
     long rebuilt = rebuilds();
     ledger.suspend();
     FailingPolicy.breakOnce();
-    if (!soon(() -> rebuilds() > rebuilt && state().equals("UP"))) {
+    if (!soon(() -> rebuilds() > rebuilt && get(store.status()).serving())) {
       broken("not up again: the index was broken, the store is " + get(store.status()).detail());
     }
     ledger.forget();
@@ -199,7 +198,8 @@ public final class SoakHost {
       tally.count("shutdown: clean");
     }
     AtomicReference<String> beyond = new AtomicReference<>("");
-    if (!soon(() -> beyond.accumulateAndGet(Footprint.now().beyond(before), (_, x) -> x).isEmpty())) {
+    if (!soon(
+        () -> beyond.accumulateAndGet(Footprint.now().beyond(before), (_, x) -> x).isEmpty())) {
       broken("leak: " + beyond);
     }
     List<String> staging = stagingFiles();
@@ -240,8 +240,7 @@ public final class SoakHost {
       List<ChunkKey> keys = found.keys().stream().map(KeysPage.ListedKey::key).toList();
       List<StatOutcome> stats = get(store.stat(keys, Deadline.in(SOON)));
       for (int i = 0; i < stats.size(); i++) {
-        if (stats.get(i) instanceof StatOutcome.Present chunk
-            && chunk.locks() + chunk.pins() > 0) {
+        if (stats.get(i) instanceof StatOutcome.Present chunk && chunk.locks() + chunk.pins() > 0) {
           held.add(keys.get(i));
         }
       }
@@ -272,7 +271,10 @@ public final class SoakHost {
 
   private void say() {
     Map<String, Object> all = new TreeMap<>();
-    all.put("state", state());
+    ChunkStore current = store;
+    StoreStatus status = current == null ? null : get(current.status());
+    all.put("state", status == null ? "CLOSED" : status.state().name());
+    all.put("detail", status == null ? "" : status.detail());
     all.put("latestMillis", tally.latestMillis());
     all.put("heapBefore", heapBefore);
     all.put("residentBytes", Footprint.residentBytes());
@@ -285,11 +287,6 @@ public final class SoakHost {
     } catch (JsonProcessingException impossible) {
       throw new IllegalStateException(impossible);
     }
-  }
-
-  private String state() {
-    ChunkStore current = store;
-    return current == null ? "CLOSED" : get(current.status()).state().name();
   }
 
   private void broken(String promise) {

@@ -38,7 +38,9 @@ final class Values {
     }
   }
 
-  /** The number of the value that these bytes are, each of them; {@link #NONE} where they are not. */
+  /**
+   * The number of the value that these bytes are, each of them; {@link #NONE} where they are not.
+   */
   static long read(ChunkKey key, MemorySegment loaded, int longest) {
     if (loaded.byteSize() < LEAST_BYTES) {
       return NONE;

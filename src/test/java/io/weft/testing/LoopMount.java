@@ -120,11 +120,11 @@ public final class LoopMount implements AutoCloseable {
   public void check() {
     String image = work.resolve("image").toString();
     Awaitility.await()
-        .atMost(30, TimeUnit.SECONDS)
+        .atMost(90, TimeUnit.SECONDS)
         .pollInterval(20, TimeUnit.MILLISECONDS)
         .until(() -> run(List.of("losetup", "--associated", image)).isEmpty());
-    // Exit code 1: it mended something.
-    run(List.of("sh", "-c", "e2fsck -p \"$0\" || test $? = 1", image));
+    // Exit code 1: it mended something. What -p leaves to a person, a person would say yes to.
+    run(List.of("sh", "-c", "e2fsck -y \"$0\" || test $? = 1", image));
   }
 
   @Override
