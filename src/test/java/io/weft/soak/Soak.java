@@ -144,7 +144,7 @@ public final class Soak {
           plan.layout(),
           mount == null
               ? "a plain directory (no root, or no loop device: the filesystem's faults are left"
-                    + " out)"
+                  + " out)"
               : "ext4 on a loop device",
           plan.seed());
       boolean kept = new Soak(plan, mount, directory, log, out).run();
@@ -385,10 +385,10 @@ public final class Soak {
   private boolean unmounted() {
     try {
       mount.unmount();
-      return true;
     } catch (ConditionTimeoutException held) {
-      return false;
+      // It may have come to its end all the same, only later.
     }
+    return !mount.isMounted();
   }
 
   /** Wherever it hits: block, payload, padding, or a slot that is free. */

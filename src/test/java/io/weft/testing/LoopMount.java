@@ -141,7 +141,7 @@ public final class LoopMount implements AutoCloseable {
     }
   }
 
-  private boolean isMounted() {
+  public boolean isMounted() {
     try (Stream<String> mounts = Files.lines(Path.of("/proc/self/mounts"))) {
       return mounts.anyMatch(line -> line.split(" ", 3)[1].equals(directory.toString()));
     } catch (IOException failure) {
