@@ -34,6 +34,9 @@ abstract class DeviceTransfer implements Transfer {
     private final AtomicBoolean claimed = new AtomicBoolean();
     private volatile @Nullable Throwable failure;
 
+    /** Claimed by who runs it, not by who gave the transfer up. */
+    private volatile boolean ran;
+
     /** Claimed by a ring that could not run it, for the thread that it goes on to. */
     private volatile boolean needsThread;
 
@@ -53,6 +56,7 @@ abstract class DeviceTransfer implements Transfer {
       if (!needsThread && !claim()) {
         return;
       }
+      ran = true;
       try {
         DeviceTransfer.this.run(step, offset, length, scratch);
       } catch (DeviceException | RuntimeException | Error failed) {
@@ -76,6 +80,7 @@ abstract class DeviceTransfer implements Transfer {
       if (!claim()) {
         return null;
       }
+      ran = true;
       try {
         PreparedIo io = DeviceTransfer.this.prepare(step, offset, length, scratch);
         needsThread = io == null;
@@ -210,7 +215,12 @@ abstract class DeviceTransfer implements Transfer {
     if (failed != null && failure == null) {
       failure = failed;
     }
-    plan.done(((DevicePiece) piece).step, failed == null);
+    DevicePiece own = (DevicePiece) piece;
+    if (own.ran) {
+      plan.done(own.step, failed == null);
+    } else {
+      plan.withdrawn(own.step);
+    }
   }
 
   @Override

@@ -117,6 +117,20 @@ public final class PiecePlan {
     }
   }
 
+  /**
+   * A step of a stopped transfer came back that never ran, and never will: nothing was opened, or
+   * what is open is still to be closed, by another step.
+   */
+  public void withdrawn(Step step) {
+    out--;
+    stopped = true;
+    switch (step) {
+      case WHOLE, OPEN -> state = State.DONE;
+      case BODY -> {}
+      case CLOSE -> state = State.BODY;
+    }
+  }
+
   /** Hands out no further body; what is open is still closed. */
   public void stop() {
     stopped = true;

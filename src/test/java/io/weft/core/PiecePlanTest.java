@@ -217,4 +217,27 @@ class PiecePlanTest {
           assertTrue(faulty || !plan.stopped());
         });
   }
+
+  @Test
+  void nothingIsClosedWhereTheOpeningNeverRan() {
+    PiecePlan plan = new PiecePlan(10, 4, 1);
+    PiecePlan.Step open = plan.take();
+    plan.stop();
+    plan.withdrawn(open);
+    assertTrue(plan.finished());
+  }
+
+  @Test
+  void aClosingThatNeverRanIsHandedOutAgain() {
+    PiecePlan plan = new PiecePlan(10, 4, 1);
+    plan.done(plan.take(), true);
+    plan.stop();
+    PiecePlan.Step close = plan.take();
+    assertEquals(PiecePlan.Step.CLOSE, close);
+    plan.withdrawn(close);
+    assertFalse(plan.finished());
+    assertEquals(PiecePlan.Step.CLOSE, plan.take());
+    plan.done(PiecePlan.Step.CLOSE, true);
+    assertTrue(plan.finished());
+  }
 }

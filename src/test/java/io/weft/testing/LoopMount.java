@@ -95,7 +95,8 @@ public final class LoopMount implements AutoCloseable {
   }
 
   /**
-   * Has the kernel meet an error of an ext4 made with {@code -e remount-ro}: nothing is written.
+   * Has the kernel meet an error of this ext4. Where it was made with {@code -e remount-ro},
+   * nothing is written from then on.
    */
   public void failAsExt4() {
     try {
@@ -107,13 +108,27 @@ public final class LoopMount implements AutoCloseable {
     }
   }
 
-  /** From now on the kernel keeps whatever writes, until {@link #thaw}, which must come. */
+  /** Holds every write that is under way, and every later one, in the kernel. */
   public void freeze() {
     run(List.of("fsfreeze", "--freeze", directory.toString()));
   }
 
   public void thaw() {
     run(List.of("fsfreeze", "--unfreeze", directory.toString()));
+  }
+
+  /**
+   * Mends the unmounted ext4, once nothing holds it any more: what was open when it was detached
+   * keeps it alive.
+   */
+  public void check() {
+    String image = work.resolve("image").toString();
+    Awaitility.await()
+        .atMost(90, TimeUnit.SECONDS)
+        .pollInterval(20, TimeUnit.MILLISECONDS)
+        .until(() -> run(List.of("losetup", "--associated", image)).isEmpty());
+    // Exit code 1: it mended something. What -p leaves to a person, a person would say yes to.
+    run(List.of("sh", "-c", "e2fsck -y \"$0\" || test $? = 1", image));
   }
 
   @Override
@@ -130,7 +145,7 @@ public final class LoopMount implements AutoCloseable {
     }
   }
 
-  private boolean isMounted() {
+  public boolean isMounted() {
     try (Stream<String> mounts = Files.lines(Path.of("/proc/self/mounts"))) {
       return mounts.anyMatch(line -> line.split(" ", 3)[1].equals(directory.toString()));
     } catch (IOException failure) {
