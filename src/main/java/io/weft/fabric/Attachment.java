@@ -298,7 +298,7 @@ public final class Attachment {
               .formatted(device.path(), found.get(), settings.filesystem()));
     }
     if (found.isPresent()) {
-      mounts.check(device.path(), settings.filesystem());
+      mounts.check(device.path(), mountPoint, settings.filesystem());
     } else if (settings.format() == FabricSettings.Format.IF_EMPTY) {
       LOG.info("{} is empty: making {}", device.path(), settings.filesystem());
       mounts.format(device.path(), settings.filesystem());

@@ -9,14 +9,22 @@ import java.util.Optional;
  */
 public interface MountControl {
 
-  /** The filesystem on the device, as blkid names it; empty where the device holds nothing. */
+  /**
+   * The filesystem on the device, as blkid names it; empty where the device surely holds nothing:
+   * its first MiB can be read, and is zeros.
+   */
   Optional<String> filesystem(Path device) throws FabricException;
 
   /** Makes a filesystem on a device that holds nothing. */
   void format(Path device, String filesystem) throws FabricException;
 
-  /** Checks the filesystem of an unmounted device, and repairs what is safe to repair. */
-  void check(Path device, String filesystem) throws FabricException;
+  /**
+   * Has the journal of an unmounted device's filesystem replayed, checks the filesystem, and
+   * repairs what is safe to repair.
+   *
+   * @param mountPoint a free one
+   */
+  void check(Path device, Path mountPoint, String filesystem) throws FabricException;
 
   /**
    * That nobody else holds the device: no other mount of it, also none that a lazy unmount left

@@ -6,9 +6,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 
-/** Mounts through mount(8), umount(8), blkid(8), mkfs(8) and fsck(8). */
+/** Mounts through mount(8), umount(8), blkid(8), cmp(1), mkfs(8), unshare(1) and fsck(8). */
 public final class SystemMounts implements MountControl {
   private static final int BLKID_NOTHING_FOUND = 2;
+  private static final int CMP_DIFFERENT = 1;
+  private static final int EMPTY_BYTES = 1 << 20;
   private static final int FSCK_CORRECTED = 1;
 
   /** A bit: errors are left uncorrected. */
@@ -19,6 +21,8 @@ public final class SystemMounts implements MountControl {
 
   /** The log of a filesystem that was lost is replayed. */
   private static final Duration MOUNT_TIMEOUT = Duration.ofMinutes(10);
+
+  private static final String REPLAY = "mount -t \"$2\" -o ro -- \"$0\" \"$1\" && umount -- \"$1\"";
 
   private final CommandRunner commands;
   private final Duration timeout;
@@ -34,7 +38,7 @@ public final class SystemMounts implements MountControl {
         commands.run(
             new CommandLine("blkid", "--probe", "--output=export", device.toString()), timeout);
     if (result.exitCode() == BLKID_NOTHING_FOUND) {
-      requireReadable(device);
+      requireZeros(device);
       return Optional.empty();
     }
     if (!result.ok()) {
@@ -50,13 +54,22 @@ public final class SystemMounts implements MountControl {
     return Optional.of(found.substring("TYPE=".length()).strip());
   }
 
-  /** To blkid, what cannot be read is the same as what is empty; to mkfs it must not be. */
-  private void requireReadable(Path device) throws FabricException {
+  /**
+   * To blkid, what cannot be read is the same as what is empty, and so is what has lost its magic
+   * number. Who finds a device empty formats it.
+   */
+  private void requireZeros(Path device) throws FabricException {
     CommandRunner.Result result =
         commands.run(
-            new CommandLine(
-                "dd", "if=" + device, "of=/dev/null", "bs=1M", "count=1", "status=none"),
+            new CommandLine("cmp", "--bytes=" + EMPTY_BYTES, "/dev/zero", device.toString()),
             timeout);
+    if (result.exitCode() == CMP_DIFFERENT) {
+      throw new FabricException(
+          FabricException.Kind.FOREIGN_FILESYSTEM,
+          ("%s holds no filesystem that blkid knows, and is not empty: where it may go, write zeros"
+                  + " over its first MiB")
+              .formatted(device));
+    }
     if (!result.ok()) {
       throw failure("reading " + device, result);
     }
@@ -71,8 +84,30 @@ public final class SystemMounts implements MountControl {
     }
   }
 
+  /**
+   * The kernel replays the journal first: where the device fails meanwhile, it gives up and leaves
+   * the journal alone, while e2fsck empties a journal that it could not replay, and with it what
+   * was acknowledged. In a mount namespace of its own, a mount does not outlive a killed process.
+   */
   @Override
-  public void check(Path device, String filesystem) throws FabricException {
+  public void check(Path device, Path mountPoint, String filesystem) throws FabricException {
+    if (filesystem.equals("ext4")) {
+      CommandRunner.Result replay =
+          commands.run(
+              new CommandLine("unshare", "--mount", "sh", "-c", REPLAY)
+                  .add(device.toString())
+                  .add(mountPoint.toString())
+                  .add(filesystem),
+              MOUNT_TIMEOUT);
+      if (!replay.ok()) {
+        FabricException trouble = failure("replaying the journal of " + device, replay);
+        switch (trouble.kind()) {
+          // Which fsck may mend, or explain.
+          case DAMAGED, FOREIGN_FILESYSTEM -> {}
+          default -> throw trouble;
+        }
+      }
+    }
     CommandRunner.Result result =
         commands.run(new CommandLine("fsck." + filesystem, "-p", device.toString()), LONG_TIMEOUT);
     if (result.exitCode() > FSCK_CORRECTED && (result.exitCode() & FSCK_LEFT) == 0) {

@@ -145,7 +145,7 @@ class AttachmentTest {
     }
 
     @Override
-    public void check(Path device, String filesystem) {
+    public void check(Path device, Path mountPoint, String filesystem) {
       steps.add("fsck " + device + " " + filesystem);
     }
 

@@ -89,7 +89,7 @@ class SystemMountsTest {
     mounts.requireUnused(device);
     mounts.format(device, filesystem);
     assertEquals(Optional.of(filesystem), mounts.filesystem(device));
-    mounts.check(device, filesystem);
+    mounts.check(device, mountPoint, filesystem);
     MountTable.Mount mount = mounts.mount(device, mountPoint, filesystem, "noatime,nodiratime");
     assertEquals(device.toString(), mount.source());
     assertEquals(filesystem, mount.filesystem());
@@ -128,6 +128,40 @@ class SystemMountsTest {
     assertSays("PTTYPE=dos", fails(Kind.FOREIGN_FILESYSTEM, () -> mounts.filesystem(device)));
   }
 
+  /** To blkid it is the same as an empty one. */
+  @Test
+  void aFilesystemThatHasLostItsMagicNumberIsNotEmpty() throws IOException, FabricException {
+    Path device = device("ext4");
+    LoopMount.run(List.of("wipefs", "--all", device.toString()));
+    assertSays("is not empty", fails(Kind.FOREIGN_FILESYSTEM, () -> mounts.filesystem(device)));
+    LoopMount.run(List.of("dd", "if=/dev/zero", "of=" + device, "bs=1M", "count=1", "conv=fsync"));
+    assertEquals(Optional.empty(), mounts.filesystem(device));
+  }
+
+  /** As after a lost device: what was synced lies in the journal alone. */
+  @Test
+  void whatIsInTheJournalIsThereAfterTheCheck() throws IOException, FabricException {
+    Path lost = device("ext4");
+    mounts.mount(lost, mountPoint, "ext4", "");
+    LoopMount.run(
+        List.of("dd", "if=/dev/zero", "of=" + mountPoint.resolve("a"), "count=8", "conv=fsync"));
+    Path image = temporary.resolve("image-of-now");
+    Files.copy(temporary.resolve("image0"), image);
+    mounts.unmount(mountPoint, false);
+    Path device = Path.of(LoopMount.run(List.of("losetup", "-f", "--show", image.toString())));
+    devices.add(device);
+    assertTrue(needsRecovery(device));
+    mounts.check(device, mountPoint, "ext4");
+    assertTrue(!needsRecovery(device));
+    assertTrue(!mounted());
+    mounts.mount(device, mountPoint, "ext4", "");
+    assertEquals(8 * 512, Files.size(mountPoint.resolve("a")));
+  }
+
+  private static boolean needsRecovery(Path device) {
+    return LoopMount.run(List.of("dumpe2fs", "-h", device.toString())).contains("needs_recovery");
+  }
+
   /** To blkid it is the same as an empty one, which may be formatted. */
   @Test
   void aDeviceThatCannotBeReadIsNotEmpty() {
@@ -148,12 +182,13 @@ class SystemMountsTest {
     Path device = device("ext4");
     LoopMount.run(List.of("debugfs", "-w", "-R", "ssv free_blocks_count 1", device.toString()));
     LoopMount.run(List.of("debugfs", "-w", "-R", "ssv state 2", device.toString()));
-    mounts.check(device, "ext4");
-    mounts.check(device, "ext4");
+    mounts.check(device, mountPoint, "ext4");
+    mounts.check(device, mountPoint, "ext4");
     LoopMount.run(List.of("debugfs", "-w", "-R", "clri <2>", device.toString()));
     LoopMount.run(List.of("debugfs", "-w", "-R", "ssv state 2", device.toString()));
-    assertSays("a person must look", fails(Kind.DAMAGED, () -> mounts.check(device, "ext4")));
-    fails(Kind.OTHER, () -> mounts.check(temporary.resolve("none"), "ext4"));
+    assertSays(
+        "a person must look", fails(Kind.DAMAGED, () -> mounts.check(device, mountPoint, "ext4")));
+    fails(Kind.OTHER, () -> mounts.check(temporary.resolve("none"), mountPoint, "ext4"));
     Path broken = device("ext4");
     try (RandomAccessFile superblock = new RandomAccessFile(broken.toFile(), "rw")) {
       superblock.seek(1024 + 0x68);
@@ -161,7 +196,7 @@ class SystemMountsTest {
       superblock.seek(1024 + 0x68);
       superblock.write(~was);
     }
-    assertSays("checksum", fails(Kind.DAMAGED, () -> mounts.check(broken, "ext4")));
+    assertSays("checksum", fails(Kind.DAMAGED, () -> mounts.check(broken, mountPoint, "ext4")));
   }
 
   @Test

@@ -179,6 +179,7 @@ final class FabricStore implements AutoCloseable {
 
   /** All of them are there, byte for byte. */
   void assertHits(List<String> names) {
+    List<String> missing = new ArrayList<>();
     for (String name : names) {
       LoadOutcome outcome = get(loading(name, Duration.ofSeconds(60)));
       if (outcome instanceof LoadOutcome.Leased(var lease)) {
@@ -186,9 +187,10 @@ final class FabricStore implements AutoCloseable {
           assertArrayEquals(bytes(name), lease.memory().toArray(ValueLayout.JAVA_BYTE), name);
         }
       } else {
-        throw new AssertionError(name + ": " + outcome);
+        missing.add(name + ": " + outcome);
       }
     }
+    assertEquals(List.of(), missing, "%d of %d".formatted(missing.size(), names.size()));
   }
 
   /** How many of them hit, byte for byte; the others are misses, or fail with the cause. */

@@ -140,17 +140,24 @@ class TroubleTest {
     assertTrue(Files.notExists(Path.of("/scratch/none")));
   }
 
+  private static void empty(String device) {
+    NvmeTarget.run("dd", "if=/dev/zero", "of=" + device, "bs=1M", "count=1", "conv=fsync");
+  }
+
   @Test
   void deviceTrouble() throws IOException {
     NvmeTarget.run(
         "nvme", "connect", "-t", "tcp", "-a", "127.0.0.1", "-s", "4420", "-n", NvmeTarget.NQN);
     String device = "/dev/nvme0n1";
     FabricStore.within(10).until(() -> Files.exists(Path.of(device)));
-    NvmeTarget.run("wipefs", "--all", device);
+    empty(device);
     assertReason("NOT_FORMATTED", device, "weft.nvmeof.format = never");
 
     NvmeTarget.run("mkfs.ext4", "-q", device);
     assertReason("FOREIGN_FILESYSTEM", "holds ext4", "weft.nvmeof.filesystem = xfs");
+    NvmeTarget.run("wipefs", "--all", device);
+    assertReason("FOREIGN_FILESYSTEM", "is not empty");
+    NvmeTarget.run("mkfs.ext4", "-q", device);
 
     Path elsewhere = Files.createDirectories(Path.of("/scratch/elsewhere"));
     NvmeTarget.run("mount", device, elsewhere.toString());
@@ -167,7 +174,7 @@ class TroubleTest {
     NvmeTarget.run("mount", device, elsewhere.toString());
     assertTrue(Files.exists(elsewhere.resolve("of somebody")));
     NvmeTarget.run("umount", elsewhere.toString());
-    NvmeTarget.run("wipefs", "--all", device);
+    empty(device);
   }
 
   /** A filesystem that is smaller than the capacity makes the store evict; the device is well. */
