@@ -64,6 +64,16 @@ abstract class DeviceTransfer implements Transfer {
       }
     }
 
+    /**
+     * Takes the step back, where it has not begun and need not run; {@link #run} does nothing then.
+     * What is open is to be closed.
+     *
+     * @return false where it is to be run
+     */
+    boolean withdraw() {
+      return step != PiecePlan.Step.CLOSE && !needsThread && claim();
+    }
+
     /** Whether {@link #prepare} is worth a try: a cheap guess, from any thread. */
     boolean mayBePrepared() {
       return DeviceTransfer.this.mayBePrepared(step, offset, length);

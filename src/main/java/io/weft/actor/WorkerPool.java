@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The I/O workers as one: gives what a ring can run to the ring's worker, and every other piece to
  * the worker that has the fewest. After {@link #close()} there are no workers any more: what is
- * left of a transfer, undoing mostly, gets a daemon thread of its own. So does what waits in an
- * inbox by then: its worker may have ended.
+ * left of a transfer, undoing mostly, gets a daemon thread of its own. What waits in an inbox by
+ * then, whose worker may have ended, comes back without having run, or is undone likewise.
  */
 final class WorkerPool implements PieceRunner {
   private final List<Inbox> threads;
@@ -84,7 +84,7 @@ final class WorkerPool implements PieceRunner {
     }
   }
 
-  /** Beside workers that may still run, each piece is run by one of the two. */
+  /** Beside workers that may still run, each piece is taken by one of the two. */
   private void emptyInboxes() {
     threads.forEach(this::emptyInbox);
     if (ring != null) {
@@ -96,7 +96,11 @@ final class WorkerPool implements PieceRunner {
     Inbox.Job job;
     while ((job = inbox.poll()) != null) {
       job.leave();
-      runAlone(job.piece(), job.listener());
+      if (job.piece().withdraw()) {
+        job.listener().done(job.piece());
+      } else {
+        runAlone(job.piece(), job.listener());
+      }
     }
   }
 

@@ -1453,10 +1453,23 @@ public final class StoreMachine {
     } else {
       failedRemoves.add(new Order.Remove(order.address(), null, order.physicalBytes()));
     }
-    if (!quarantines.isEmpty()) {
-      door.submit(quarantines.getFirst());
-    }
+    startNextQuarantine();
     admitSpaceWaiters();
+  }
+
+  /** A copy that others have left no room for since it was asked for is not made. */
+  private void startNextQuarantine() {
+    while (!quarantines.isEmpty()) {
+      Order.Quarantine next = quarantines.getFirst();
+      if (slabs == null || ledger.headroom() >= 0) {
+        door.submit(next);
+        return;
+      }
+      quarantines.removeFirst();
+      ledger.finished(next.physicalBytes());
+      ledger.release(CapacityLedger.Category.QUARANTINE, next.physicalBytes());
+      door.submit(new Order.Remove(next.address(), null, next.physicalBytes()));
+    }
   }
 
   // ---------------------------------------------------------------- time and background

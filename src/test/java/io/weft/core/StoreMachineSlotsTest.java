@@ -250,6 +250,23 @@ class StoreMachineSlotsTest {
     }
 
     @Test
+    void aCopyThatOthersLeftNoRoomForMeanwhileIsNotMade() {
+      rig.stored("a", 1);
+      rig.stored("b", 1);
+      for (String name : List.of("a", "b")) {
+        rig.load(name);
+        rig.fail(Order.Read.class, name, Kind.CORRUPT);
+      }
+      assertFalse(rig.ordered(Order.Quarantine.class, "b"), "one after the other");
+      rig.machine.spaceSampled(0);
+      rig.done(rig.order(Order.Quarantine.class, "a"));
+      assertFalse(rig.ordered(Order.Quarantine.class, "b"));
+      assertTrue(rig.ordered(Order.Remove.class, "b"));
+      rig.doAll();
+      rig.assertAtRest();
+    }
+
+    @Test
     void aQuarantineThatFailsLeavesTheSlotToBeCleared() {
       rig.stored("a", 2);
       rig.load("a");

@@ -22,7 +22,7 @@ final class Neighbour implements AutoCloseable {
   private record Ping(ActorRef<Boolean> sender) {}
 
   /** Under emulation, on a machine whose processors others use as well. */
-  private static final Duration AT_MOST = Duration.ofSeconds(2);
+  private static final Duration AT_MOST = Duration.ofSeconds(5);
 
   private final ActorSystem<Ping> system;
   private final AtomicInteger answers = new AtomicInteger();
