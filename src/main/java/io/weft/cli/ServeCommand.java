@@ -193,6 +193,7 @@ final class ServeCommand implements Callable<Integer> {
       line.put("recovery", status.recovery());
       line.put("chunks", status.usage().chunks());
       line.put("usedBytes", status.usage().usedBytes());
+      line.put("capacityBytes", status.usage().capacityBytes());
       out.println(asJson(line));
     } else {
       out.println(
@@ -202,8 +203,16 @@ final class ServeCommand implements Callable<Integer> {
                   status.state(),
                   status.link(),
                   status.detail().isEmpty() ? "" : ": " + status.detail(),
-                  status.state() == StoreStatus.State.UP ? ": " + status.recovery() : ""));
+                  status.state() == StoreStatus.State.UP ? ": " + up(status) : ""));
     }
     out.flush();
+  }
+
+  private static String up(StoreStatus status) {
+    return "%s; %s of %s used"
+        .formatted(
+            status.recovery(),
+            new ByteSize(status.usage().usedBytes()),
+            new ByteSize(status.usage().capacityBytes()));
   }
 }

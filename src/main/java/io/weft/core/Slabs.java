@@ -309,6 +309,26 @@ final class Slabs {
     return Arrays.stream(segment.holds).filter(entry -> entry >= 0).boxed().toList();
   }
 
+  /**
+   * Where nothing in the segment of this slot is published or being written any more, it gets
+   * another size once it is cleared.
+   *
+   * @return whether it is so
+   */
+  boolean emptyIfVacated(long location) {
+    Segment segment = segment(location);
+    if (segment.emptying
+        || segment.leaving
+        || segment.writing > 0
+        || segment.used() == 0
+        || Arrays.stream(segment.holds).anyMatch(entry -> entry >= 0)) {
+      return false;
+    }
+    startEmptying(segment);
+    emptying++;
+    return true;
+  }
+
   private @Nullable Segment toBeEmptied(long exceptSlotBytes, IntPredicate mustStay) {
     return segments.values().stream()
         .filter(each -> !each.emptying && each.writing == 0)

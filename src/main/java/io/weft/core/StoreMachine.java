@@ -438,8 +438,13 @@ public final class StoreMachine {
         canEmpty = slabs.canEmpty(slotBytes, this::mustStay);
       }
       if (canEmpty) {
+        long location = catalog.address(victim).location();
         others += bytes;
         evict(victim);
+        if (slabs.emptyIfVacated(location)) {
+          others = 0;
+          canEmpty = null;
+        }
       } else {
         catalog.restoreVictim(victim);
         int other = slabs.anyChunk(slotBytes, this::mustStay);

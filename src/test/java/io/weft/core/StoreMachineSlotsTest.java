@@ -316,6 +316,18 @@ class StoreMachineSlotsTest {
       rig.assertAtRest();
     }
 
+    /** Nothing more is given up for a slot than the segment that it gets. */
+    @Test
+    void aSegmentThatAVictimLeavesEmptyIsEnough() {
+      rig.stored("small", 2);
+      rig.stored("middle", 4);
+      Storing large = rig.store("large", 8);
+      rig.doAll();
+      assertInstanceOf(StoreOutcome.Stored.class, large.outcome);
+      assertEquals("middle", rig.present("small", "middle"));
+      rig.assertAtRest();
+    }
+
     @Test
     void aSegmentWithAHeldChunkStays() {
       rig = MachineRig.withSlots(20, 8, 2);
