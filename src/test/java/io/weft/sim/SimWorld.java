@@ -504,9 +504,10 @@ public final class SimWorld {
     }
     if (interrupted) {
       note("device lost again");
-      // Only removals can be under way.
+      // Removals can be under way, and a copy for the quarantine.
       out.stream().filter(_ -> random.nextBoolean()).toList().forEach(this::execute);
       out.clear();
+      medium.stagingBytes = 0;
       recovery = Recovery.revalidating(machine);
       machine.segmentsFound(medium.segments());
       found = medium.scan();
