@@ -54,31 +54,28 @@ final class WorkerPool implements PieceRunner {
 
   @Override
   public void run(Transfer.Piece piece, Listener listener) {
-    if (closed) {
-      runAlone(piece, listener);
-      return;
-    }
     Inbox deep = ring;
     if (deep != null
         && deep.outstanding() < ringDepth
         && ((DeviceTransfer.DevicePiece) piece).mayBePrepared()) {
-      deep.add(piece, listener);
+      hand(deep, piece, listener);
     } else {
-      leastBusy().add(piece, listener);
-    }
-    if (closed) {
-      emptyInboxes();
+      hand(leastBusy(), piece, listener);
     }
   }
 
   /** The ring found that it cannot run this one. */
   void runOnThread(Inbox.Job job) {
     job.leave();
+    hand(leastBusy(), job.piece(), job.listener());
+  }
+
+  private void hand(Inbox worker, Transfer.Piece piece, Listener listener) {
     if (closed) {
-      runAlone(job.piece(), job.listener());
+      runAlone(piece, listener);
       return;
     }
-    leastBusy().add(job.piece(), job.listener());
+    worker.add(piece, listener);
     if (closed) {
       emptyInboxes();
     }

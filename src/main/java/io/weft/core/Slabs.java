@@ -303,9 +303,8 @@ final class Slabs {
     if (segment == null) {
       return null;
     }
-    startEmptying(segment);
     segment.leaving = leaving;
-    emptying += leaving ? 0 : 1;
+    startEmptying(segment);
     return Arrays.stream(segment.holds).filter(entry -> entry >= 0).boxed().toList();
   }
 
@@ -325,7 +324,6 @@ final class Slabs {
       return false;
     }
     startEmptying(segment);
-    emptying++;
     return true;
   }
 
@@ -350,6 +348,7 @@ final class Slabs {
     }
     size.withRoom.remove(segment);
     segment.emptying = true;
+    emptying += segment.leaving ? 0 : 1;
   }
 
   /** Every segment that is not among these goes once nothing is in it any more. */

@@ -916,7 +916,7 @@ public final class StoreMachine {
     catalog.dropWithoutFile(entry);
     quarantines.add(new Order.Quarantine(address, bytes));
     if (quarantines.size() == 1) {
-      door.submit(quarantines.getFirst());
+      startNextQuarantine();
     }
   }
 
