@@ -316,6 +316,8 @@ final class BenchCommand implements Callable<Integer> {
     }
     PrintWriter out = command.getOut();
     if (json) {
+      doesNotCount(results).forEach(command.getErr()::println);
+      command.getErr().flush();
       Report.printJson(out, asJson(results, verdicts, conditions));
       return;
     }
@@ -324,17 +326,7 @@ final class BenchCommand implements Callable<Integer> {
     out.println();
     table(results).print(out);
     out.println();
-    for (Cell cell : results.cells()) {
-      if (!results.invalid(cell).isEmpty()) {
-        out.println(
-            "does not count: %s, %s, %s: %s"
-                .formatted(
-                    cell.workload().label(),
-                    Bench.size(cell.chunkBytes()),
-                    cell.contender(),
-                    results.invalid(cell)));
-      }
-    }
+    doesNotCount(results).forEach(out::println);
     if (!verdicts.isEmpty()) {
       bars(verdicts).print(out);
     }
@@ -375,6 +367,21 @@ final class BenchCommand implements Callable<Integer> {
               conditions.put("in flight, store/load, " + Bench.size(size), String.join(", ", each));
             });
     return conditions;
+  }
+
+  /** A line for each part of the run that is not valid, and why. */
+  private static List<String> doesNotCount(Results results) {
+    return results.cells().stream()
+        .filter(cell -> !results.invalid(cell).isEmpty())
+        .map(
+            cell ->
+                "does not count: %s, %s, %s: %s"
+                    .formatted(
+                        cell.workload().label(),
+                        Bench.size(cell.chunkBytes()),
+                        cell.contender(),
+                        results.invalid(cell)))
+        .toList();
   }
 
   private static TextTable table(Results results) {

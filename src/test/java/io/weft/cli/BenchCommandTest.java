@@ -40,6 +40,7 @@ class BenchCommandTest {
             "5000",
             "--dir",
             device);
+    assertTrue(!outcome.err().contains("does not count"), outcome::err);
     outcome.expect(ExitCodes.OK);
 
     Set<String> measured = new HashSet<>();

@@ -223,7 +223,7 @@ public final class Bench {
     }
 
     private Script nextStores(Contender contender, int howMany) {
-      int numbers = 4 * count;
+      int numbers = Space.numbersComingAgain(count);
       int from = nextStore.getOrDefault(contender, 0);
       nextStore.put(contender, (from + howMany) % numbers);
       return Script.stores(from, howMany, 0, numbers);
@@ -356,8 +356,9 @@ public final class Bench {
     private Script trace() throws IOException {
       Script known = trace;
       if (known == null) {
-        known =
-            Script.trace(plan.trace(), count + count / 3 + 1, count / 2, count, 2 * depthMax(128));
+        // A store may be late by far more than what is in flight.
+        int apart = Math.max(2 * depthMax(128), count / 8);
+        known = Script.trace(plan.trace(), count + count / 3 + 1, count / 2, count, apart);
         trace = known;
       }
       return known;

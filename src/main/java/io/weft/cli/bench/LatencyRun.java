@@ -109,7 +109,7 @@ final class LatencyRun {
   }
 
   private Script stores(int from, int count) {
-    return Script.stores(from, count, loaded, 4 * chunks);
+    return Script.stores(from, count, loaded, Space.numbersComingAgain(chunks));
   }
 
   private void round(WeftContender contender, Equipment equipment, double rate, int round)

@@ -15,6 +15,8 @@ public record Space(Path directory, int chunkBytes, int chunks, boolean bounded)
   /** What describes a chunk on the device, and the unit of direct I/O. */
   public static final int BLOCK_BYTES = 4096;
 
+  private static final int NUMBERS_MIN = 1 << 14;
+
   public Space {
     if (chunkBytes < BLOCK_BYTES || chunkBytes % BLOCK_BYTES != 0) {
       throw new IllegalArgumentException(
@@ -32,11 +34,17 @@ public record Space(Path directory, int chunkBytes, int chunks, boolean bounded)
     return bounded ? chunks : 2 * chunks;
   }
 
-  /**
-   * Numbers of chunks are below this. Where room is bounded they come again, long after the chunk
-   * that had the number is gone.
-   */
+  /** Numbers of chunks are below this. */
   public int numbers() {
-    return bounded ? 4 * chunks : 2 * chunks;
+    return bounded ? numbersComingAgain(chunks) : 2 * chunks;
+  }
+
+  /**
+   * How many numbers there are where room is bounded to {@code chunks}. They come again, long after
+   * the chunk that had the number is gone: also where the device keeps a single store for half a
+   * second while others go on, a number is not met while its chunk is still there.
+   */
+  static int numbersComingAgain(int chunks) {
+    return Math.max(4 * chunks, NUMBERS_MIN);
   }
 }
