@@ -47,6 +47,7 @@ public final class Soak {
   private static final long HEAP_GROWTH_BYTES = 64 << 20;
   private static final Duration RECOVERY = Duration.ofSeconds(90);
   private static final int NAMED = 20;
+  private static final int LOG_LINES = 300;
 
   /** What is done to the store. */
   enum Fault {
@@ -147,10 +148,12 @@ public final class Soak {
                   + " out)"
               : "ext4 on a loop device",
           plan.seed());
-      boolean kept = new Soak(plan, mount, directory, log, out).run();
-      if (!kept) {
-        try (Stream<String> lines = Files.lines(log)) {
-          lines.limit(200).forEach(out::println);
+      boolean kept = false;
+      try {
+        kept = new Soak(plan, mount, directory, log, out).run();
+      } finally {
+        if (!kept && Files.exists(log)) {
+          print(log, out);
         }
       }
       return kept;
@@ -161,6 +164,12 @@ public final class Soak {
         }
       }
     }
+  }
+
+  /** What the processes said on their standard error, the last of it where it is much. */
+  private static void print(Path log, PrintStream out) throws IOException {
+    List<String> lines = Files.readAllLines(log);
+    lines.subList(Math.max(0, lines.size() - LOG_LINES), lines.size()).forEach(out::println);
   }
 
   private static @Nullable LoopMount mount() {
@@ -345,17 +354,16 @@ public final class Soak {
 
   /** The kernel refuses it while a file is open for writing, as a segment always is. */
   private void readOnly() {
-    boolean remounted =
-        within(
-            Duration.ofSeconds(1),
-            () -> {
-              try {
-                mount.remountReadOnly();
-                return true;
-              } catch (IllegalStateException busy) {
-                return false;
-              }
-            });
+    long end = System.nanoTime() + Duration.ofSeconds(1).toNanos();
+    boolean remounted = false;
+    while (!remounted && end - System.nanoTime() > 0) {
+      try {
+        mount.remountReadOnly();
+        remounted = true;
+      } catch (IllegalStateException busy) {
+        LockSupport.parkNanos(Duration.ofMillis(10).toNanos());
+      }
+    }
     if (remounted) {
       park(plan.faultMillis());
       mount.remountReadWrite();
