@@ -96,8 +96,12 @@ final class InspectCommand implements Callable<Integer> {
     return good ? ExitCodes.OK : ExitCodes.WRONG_DATA;
   }
 
-  private static void print(PrintWriter out, Path path, ChunkInspection found) {
-    out.println(path + ", " + Figures.exactBytes(found.fileBytes()));
+  private void print(PrintWriter out, Path path, ChunkInspection found) {
+    out.println(
+        path
+            + (slot == null ? "" : ", slot " + slot)
+            + ", "
+            + Figures.exactBytes(found.fileBytes()));
     if (!found.fields().isEmpty()) {
       out.println();
       TextTable table = new TextTable("at", "bytes", "field", "value", "");
@@ -112,17 +116,21 @@ final class InspectCommand implements Callable<Integer> {
       table.print(out);
     }
     out.println();
-    ChunkInspection.NameFacts name = found.name();
-    out.println(
-        "name      "
-            + (name == null
-                ? "not a chunk's name"
-                : "generation %x, expires %s"
-                        .formatted(name.generation(), Figures.time(name.expiresAtMillis()))
-                    + (nameFits(found) ? "" : ": NOT the block's generation")));
+    if (slot == null) {
+      out.println("name      " + name(found));
+    }
     out.println("block     " + (found.blockProblem().isEmpty() ? "right" : found.blockProblem()));
     out.println("payload   " + payload(found));
     out.flush();
+  }
+
+  private static String name(ChunkInspection found) {
+    ChunkInspection.NameFacts name = found.name();
+    return name == null
+        ? "not a chunk's name"
+        : "generation %x, expires %s"
+                .formatted(name.generation(), Figures.time(name.expiresAtMillis()))
+            + (nameFits(found) ? "" : ": NOT the block's generation");
   }
 
   private static boolean nameFits(ChunkInspection found) {
@@ -137,11 +145,14 @@ final class InspectCommand implements Callable<Integer> {
     return found.payloadProblem().isEmpty() ? "right" : found.payloadProblem();
   }
 
-  private static Map<String, Object> asMap(Path path, ChunkInspection found, boolean good) {
+  private Map<String, Object> asMap(Path path, ChunkInspection found, boolean good) {
     Map<String, Object> fields = new LinkedHashMap<>();
     found.fields().forEach(field -> fields.put(field.name(), field.value()));
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("file", path.toString());
+    if (slot != null) {
+      map.put("slot", slot);
+    }
     map.put("fileBytes", found.fileBytes());
     map.put("good", good);
     map.put("laterVersion", found.laterVersion());

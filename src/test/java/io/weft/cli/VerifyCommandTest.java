@@ -209,6 +209,27 @@ class VerifyCommandTest {
     assertTrue(json.path("blockProblem").asText().contains("WEFTCHNK"));
   }
 
+  @Test
+  void inspectReadsOneSlotOfASegment() throws IOException {
+    Path slots = Files.createDirectory(folder.resolve("slots"));
+    Path config =
+        Files.writeString(
+            folder.resolve("slots.conf"),
+            "weft { layout = slab, slab.segment = 4MiB, capacity = 8MiB, reserve = 0 }");
+    Path bytes = Files.write(folder.resolve("bytes"), new byte[100_000]);
+    weft("put", "--dir", slots, "--config", config, "k", bytes).expect(ExitCodes.OK);
+    Path segment;
+    try (Stream<Path> segments = Files.list(slots.resolve("segments"))) {
+      segment = segments.findFirst().orElseThrow();
+    }
+    weft("inspect", segment).expect(ExitCodes.USAGE);
+    JsonNode json = weft("inspect", "--json", "--slot", "0", segment).expect(ExitCodes.OK).json();
+    assertEquals(0, json.path("slot").asInt(-1));
+    assertEquals(100_000, json.at("/block/payloadLength").asInt());
+    String text = weft("inspect", "--slot", "0", segment).expect(ExitCodes.OK).out();
+    assertTrue(text.contains(", slot 0, ") && !text.contains("name  "), text);
+  }
+
   private void expectWrong(String key, String why) {
     JsonNode json = weft("verify", "--dir", store, "--json").expect(ExitCodes.WRONG_DATA).json();
     assertEquals(1, json.at("/files/wrong").asInt(), json.toString());
