@@ -1,5 +1,7 @@
 package io.weft.base;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
@@ -64,6 +66,11 @@ public final class ChunkKey {
   /** Copies the key's bytes to {@code target} from {@code offset}. */
   public void copyTo(byte[] target, int offset) {
     System.arraycopy(bytes, 0, target, offset, bytes.length);
+  }
+
+  /** Copies the key's bytes to {@code target} from {@code offset}. */
+  public void copyTo(MemorySegment target, long offset) {
+    MemorySegment.copy(bytes, 0, target, ValueLayout.JAVA_BYTE, offset, bytes.length);
   }
 
   /** Whether the key's bytes stand in {@code block} from {@code offset}. */

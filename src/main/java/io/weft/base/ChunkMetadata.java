@@ -1,5 +1,7 @@
 package io.weft.base;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -36,6 +38,11 @@ public final class ChunkMetadata {
 
   public byte[] toBytes() {
     return bytes.clone();
+  }
+
+  /** Copies the bytes to {@code target} from {@code offset}. */
+  public void copyTo(MemorySegment target, long offset) {
+    MemorySegment.copy(bytes, 0, target, ValueLayout.JAVA_BYTE, offset, bytes.length);
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.weft.core;
 
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * The account of bytes on the device, and the guard of the filesystem's reserve.
@@ -39,11 +40,16 @@ public final class CapacityLedger {
     LATER_VERSION
   }
 
+  private static final class Account {
+    long bytes;
+  }
+
   private static final long UNKNOWN = -1;
 
   private final long capacityBytes;
   private final long reserveBytes;
-  private final Map<Category, Long> usedBytes = new EnumMap<>(Category.class);
+
+  private final Map<Category, Account> accounts = new EnumMap<>(Category.class);
   private long usedTotal;
 
   private long usableBytes = UNKNOWN;
@@ -64,7 +70,7 @@ public final class CapacityLedger {
     this.capacityBytes = notNegative(capacityBytes);
     this.reserveBytes = notNegative(reserveBytes);
     for (Category category : Category.values()) {
-      usedBytes.put(category, 0L);
+      accounts.put(category, new Account());
     }
   }
 
@@ -80,13 +86,13 @@ public final class CapacityLedger {
   /** Takes bytes that are on the device already, capacity or not. */
   public void charge(Category category, long bytes) {
     usedTotal = Math.addExact(usedTotal, notNegative(bytes));
-    usedBytes.merge(category, bytes, Long::sum);
+    account(category).bytes += bytes;
   }
 
   /** The bytes are of another category from now on. */
   public void move(Category from, Category to, long bytes) {
     take(from, bytes);
-    usedBytes.merge(to, bytes, Long::sum);
+    account(to).bytes += bytes;
   }
 
   /** The bytes are free again. */
@@ -96,7 +102,7 @@ public final class CapacityLedger {
   }
 
   public long used(Category category) {
-    return usedBytes.getOrDefault(category, 0L);
+    return account(category).bytes;
   }
 
   /** All categories together. */
@@ -173,13 +179,17 @@ public final class CapacityLedger {
     claimedBytes -= notNegative(bytes);
   }
 
+  private Account account(Category category) {
+    return Objects.requireNonNull(accounts.get(category));
+  }
+
   private void take(Category category, long bytes) {
     long used = used(category);
     if (notNegative(bytes) > used) {
       throw new IllegalStateException(
           "%d bytes taken from %s, which has %d".formatted(bytes, category, used));
     }
-    usedBytes.put(category, used - bytes);
+    account(category).bytes = used - bytes;
   }
 
   private static long notNegative(long bytes) {

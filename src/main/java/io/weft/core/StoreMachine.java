@@ -113,8 +113,23 @@ public final class StoreMachine {
 
   /** A key with device work that other stores of the key wait for. */
   private static final class Flight {
-    final ArrayDeque<Runnable> waiting = new ArrayDeque<>();
     boolean changesExpiry;
+
+    /** Null where nothing has waited, as mostly. */
+    private @Nullable ArrayDeque<Runnable> waiting;
+
+    void waits(Runnable next) {
+      if (waiting == null) {
+        waiting = new ArrayDeque<>();
+      }
+      waiting.add(next);
+    }
+
+    void runWaiting() {
+      if (waiting != null) {
+        waiting.forEach(Runnable::run);
+      }
+    }
   }
 
   /**
@@ -278,7 +293,7 @@ public final class StoreMachine {
     }
     Flight flight = flights.get(request.key());
     if (flight != null) {
-      flight.waiting.add(() -> store(request));
+      flight.waits(() -> store(request));
       return;
     }
     int entry = findLive(request.key());
@@ -672,10 +687,7 @@ public final class StoreMachine {
   private void endFlight(ChunkKey key) {
     Flight flight = flights.remove(key);
     if (flight != null) {
-      Runnable next;
-      while ((next = flight.waiting.poll()) != null) {
-        next.run();
-      }
+      flight.runWaiting();
     }
   }
 
@@ -1173,7 +1185,7 @@ public final class StoreMachine {
     }
     Flight flight = flights.get(key);
     if (flight != null) {
-      flight.waiting.add(() -> expire(key, expiresAtMillis, answer));
+      flight.waits(() -> expire(key, expiresAtMillis, answer));
       return;
     }
     int entry = findLive(key);
@@ -1232,7 +1244,7 @@ public final class StoreMachine {
   private boolean waitsForExpiryChange(ChunkKey key, Runnable again) {
     Flight flight = flights.get(key);
     if (flight != null && flight.changesExpiry) {
-      flight.waiting.add(again);
+      flight.waits(again);
       return true;
     }
     return false;

@@ -90,8 +90,8 @@ public final class ChunkFormat {
   }
 
   private static void fill(int version, ChunkBlock block, MemorySegment target) {
-    byte[] key = block.key().toBytes();
-    byte[] metadata = block.metadata().toBytes();
+    ChunkKey key = block.key();
+    ChunkMetadata metadata = block.metadata();
     MemorySegment bytes = target.asSlice(0, BLOCK_BYTES);
     bytes.fill((byte) 0);
     MemorySegment.copy(MAGIC, 0, bytes, ValueLayout.JAVA_BYTE, 0, MAGIC.length);
@@ -100,13 +100,12 @@ public final class ChunkFormat {
     bytes.set(U64, PAYLOAD_LENGTH_AT, block.payloadLength());
     bytes.set(U64, GENERATION_AT, block.generation());
     bytes.set(U32, PAYLOAD_CRC_AT, block.payloadCrc());
-    bytes.set(U16, KEY_LENGTH_AT, (short) key.length);
-    bytes.set(U16, METADATA_LENGTH_AT, (short) metadata.length);
+    bytes.set(U16, KEY_LENGTH_AT, (short) key.length());
+    bytes.set(U16, METADATA_LENGTH_AT, (short) metadata.length());
     bytes.set(U64, STORED_AT_AT, block.storedAtMillis());
     bytes.set(U32, FLAGS_AT, 0);
-    MemorySegment.copy(key, 0, bytes, ValueLayout.JAVA_BYTE, KEY_AT, key.length);
-    MemorySegment.copy(
-        metadata, 0, bytes, ValueLayout.JAVA_BYTE, KEY_AT + key.length, metadata.length);
+    key.copyTo(bytes, KEY_AT);
+    metadata.copyTo(bytes, KEY_AT + key.length());
   }
 
   /** Which version a block says that it is of, right or wrong. */

@@ -5,6 +5,7 @@ import io.weft.base.ChunkKey;
 import io.weft.base.Chunks;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
@@ -26,14 +27,22 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
   /** How much of a key that does not fit is shown before its hash; whole escapes only. */
   private static final int SHOWN_BYTES = 100;
 
+  private static final String UPPER_DIGITS = "0123456789ABCDEF";
+  private static final int HEX_DIGITS_MAX = 16;
   private static final char FIELD = '~';
   private static final char ESCAPE = '%';
 
-  /** Generation and expiry, mostly. */
-  private static final int FIELDS_BYTES = 20;
+  private static final String[] LEVEL_NAMES = new String[LEVEL];
+
+  static {
+    Arrays.setAll(LEVEL_NAMES, number -> HexFormat.of().toHexDigits((byte) number));
+  }
+
+  /** One thread's memory for the name that it makes: names are made for each open and rename. */
+  private static final ThreadLocal<StringBuilder> BUILDER =
+      ThreadLocal.withInitial(() -> new StringBuilder(MAX_NAME_BYTES + 2 * (1 + HEX_DIGITS_MAX)));
 
   private static final char HASHED = '#';
-  private static final HexFormat UPPER = HexFormat.of().withUpperCase();
 
   /** The file name of a chunk. */
   static String of(ChunkAddress address) {
@@ -41,7 +50,8 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
   }
 
   static String of(ChunkKey key, long generation, long expiresAtMillis) {
-    StringBuilder name = new StringBuilder(Math.min(key.length() + FIELDS_BYTES, MAX_NAME_BYTES));
+    StringBuilder name = BUILDER.get();
+    name.setLength(0);
     appendEncoded(name, key, MAX_NAME_BYTES + 1);
     int keyEnd = name.length();
     appendFields(name, generation, expiresAtMillis);
@@ -81,22 +91,26 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
 
   /** The directory of the first level that holds the leaf. */
   static String branchName(int leaf) {
-    return hex2(leaf / LEVEL);
+    return LEVEL_NAMES[leaf / LEVEL];
   }
 
   /** The leaf's name in its branch. */
   static String leafName(int leaf) {
-    return hex2(leaf % LEVEL);
-  }
-
-  static String hex2(int number) {
-    return HexFormat.of().toHexDigits((byte) number);
+    return LEVEL_NAMES[leaf % LEVEL];
   }
 
   private static void appendFields(StringBuilder name, long generation, long expiresAtMillis) {
-    name.append(FIELD).append(Long.toHexString(generation));
+    appendHex(name.append(FIELD), generation);
     if (expiresAtMillis != Chunks.NEVER) {
-      name.append(FIELD).append(Long.toHexString(expiresAtMillis));
+      appendHex(name.append(FIELD), expiresAtMillis);
+    }
+  }
+
+  /** Without leading zeros. */
+  private static void appendHex(StringBuilder name, long number) {
+    int digits = Math.max(1, (Long.SIZE - Long.numberOfLeadingZeros(number) + 3) / 4);
+    for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) {
+      name.append(Character.forDigit((int) (number >>> shift) & 0xf, 16));
     }
   }
 
@@ -112,7 +126,9 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
       if (plain) {
         name.append((char) value);
       } else {
-        name.append(ESCAPE).append(UPPER.toHexDigits(value));
+        name.append(ESCAPE)
+            .append(UPPER_DIGITS.charAt(value >> 4 & 0xf))
+            .append(UPPER_DIGITS.charAt(value & 0xf));
       }
     }
   }
@@ -158,12 +174,12 @@ record ChunkName(String key, long generation, long expiresAtMillis) {
   }
 
   private static boolean isUpperHex(String text, int at) {
-    return "0123456789ABCDEF".indexOf(text.charAt(at)) >= 0;
+    return UPPER_DIGITS.indexOf(text.charAt(at)) >= 0;
   }
 
   /** The hex number there; anything where there is none, which re-encoding then shows. */
   private static long hex(String text, int from, int to) {
-    if (from >= to || to - from > 16) {
+    if (from >= to || to - from > HEX_DIGITS_MAX) {
       return 0;
     }
     long value = 0;
