@@ -20,6 +20,7 @@ import io.weft.base.LoadOutcome;
 import io.weft.base.StatOutcome;
 import io.weft.base.StoreOutcome;
 import io.weft.base.Usage;
+import io.weft.stream.RequestStage;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -245,8 +246,8 @@ final class StoreFacade implements ChunkStore {
         Math.min(
             shared.settings.intake().operations(),
             4 * shared.settings.io().threads() * shared.settings.io().queuePerWorker());
-    return Flow.<StreamRequest<C>>create()
-        .mapAsyncUnordered(ahead, request -> run(request, Deadline.in(timeout, shared.ticker)));
+    return Flow.fromGraph(
+        new RequestStage<C>(ahead, request -> run(request, Deadline.in(timeout, shared.ticker))));
   }
 
   private <C> CompletionStage<StreamResult<C>> run(StreamRequest<C> request, Deadline deadline) {

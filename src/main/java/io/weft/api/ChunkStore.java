@@ -73,8 +73,12 @@ public interface ChunkStore extends AutoCloseable {
   Source<StoreEvent, NotUsed> events(int buffer);
 
   /**
-   * Requests in, outcomes out as they come; demand upstream is given as the device takes them. Each
-   * element carries a correlation of the caller's.
+   * Requests in, outcomes out as they come; demand upstream is given as the device takes them, and
+   * as results are taken: a bounded number waits for a consumer. Each element carries a correlation
+   * of the caller's.
+   *
+   * <p>A lease in a result is out of {@code weft.io.lease-pool} from the load on, also while the
+   * result waits to be taken; where the stream ends before that, the store takes it back.
    */
   <C> Flow<StreamRequest<C>, StreamResult<C>, NotUsed> flow(Duration timeout);
 

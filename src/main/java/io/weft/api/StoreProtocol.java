@@ -232,7 +232,11 @@ public final class StoreProtocol {
     }
   }
 
-  /** Sends every event from now on to the subscriber, until it unsubscribes or stops. */
+  /**
+   * Sends every event from now on to the subscriber, until it unsubscribes or stops. Nothing is
+   * dropped: events that an actor does not take wait in its mailbox, as many as that takes. {@link
+   * ChunkStore#events} is bounded.
+   */
   public record Subscribe(ActorRef<StoreEvent> subscriber) implements Command {}
 
   public record Unsubscribe(ActorRef<StoreEvent> subscriber) implements Command {}

@@ -20,7 +20,8 @@ import java.util.Set;
  * @param bytes the same for all connections together; one larger value goes alone
  * @param valueTimeout how long a value may take from its header to its end, and a second for each
  *     MiB of it more
- * @param writeTimeout how long a client may leave a reply unread
+ * @param writeTimeout how long a client may leave a reply unread; a tenth of it where it holds
+ *     memory that another has waited for as long
  * @param drainTimeout how long a shutdown waits for replies that are owed
  */
 public record RespSettings(

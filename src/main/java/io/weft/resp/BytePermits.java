@@ -1,5 +1,6 @@
 package io.weft.resp;
 
+import io.weft.base.Ticker;
 import java.util.ArrayDeque;
 
 /**
@@ -12,6 +13,7 @@ final class BytePermits {
   final class Ticket {
     private final long bytes;
     private final Runnable granted;
+    private final long sinceNanos = ticker.nanoTime();
     private boolean waiting = true;
 
     private Ticket(long bytes, Runnable granted) {
@@ -34,12 +36,14 @@ final class BytePermits {
   }
 
   private final long bound;
+  private final Ticker ticker;
   private final Object lock = new Object();
   private final ArrayDeque<Ticket> line = new ArrayDeque<>();
   private long held;
 
-  BytePermits(long bound) {
+  BytePermits(long bound, Ticker ticker) {
     this.bound = bound;
+    this.ticker = ticker;
   }
 
   /**
@@ -64,6 +68,14 @@ final class BytePermits {
   long held() {
     synchronized (lock) {
       return held;
+    }
+  }
+
+  /** How long the first in line has waited; 0 where nobody waits. */
+  long waitingNanos() {
+    synchronized (lock) {
+      Ticket first = line.peekFirst();
+      return first == null ? 0 : ticker.nanoTime() - first.sinceNanos;
     }
   }
 

@@ -38,6 +38,9 @@ final class Connection {
   /** Replies on the heap that may wait for the client, before no more commands are read. */
   private static final long REPLY_BYTES_MAX = 1 << 20;
 
+  /** The part of the write timeout after which memory is taken back that others wait for. */
+  private static final int WAITED_FOR = 10;
+
   final Door door;
   final Session session;
   final ReplyLine replies = new ReplyLine();
@@ -159,9 +162,18 @@ final class Connection {
       writableSince = now;
     } else if (now - writableSince >= door.settings.writeTimeout().toNanos()) {
       return "replies are not read";
+    } else if (keepsOthersWaiting(now - writableSince)) {
+      return "replies are not read, and others wait for the memory that they hold";
     }
     run();
     return null;
+  }
+
+  /** Clients that do not read may hold all the memory there is: others must not wait for them. */
+  private boolean keepsOthersWaiting(long unreadNanos) {
+    return memory.isHeld()
+        && Math.min(unreadNanos, door.permits.waitingNanos())
+            >= door.settings.writeTimeout().toNanos() / WAITED_FOR;
   }
 
   /** Whether memory is held for a command whose end the client has not sent. */

@@ -34,7 +34,7 @@ final class Door {
     this.storeSettings = storeSettings;
     this.settings = settings;
     this.users = users;
-    this.permits = new BytePermits(settings.bytes());
+    this.permits = new BytePermits(settings.bytes(), ticker);
     this.ticker = ticker;
     this.startedNanos = ticker.nanoTime();
   }

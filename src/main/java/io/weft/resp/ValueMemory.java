@@ -139,6 +139,11 @@ final class ValueMemory {
     serve();
   }
 
+  /** Whether memory of this connection is out. */
+  boolean isHeld() {
+    return heldBytes > 0;
+  }
+
   boolean isWaiting() {
     return paused || !wants.isEmpty();
   }

@@ -9,26 +9,43 @@ import io.weft.base.ChunkKey;
 import io.weft.base.ChunkMetadata;
 import io.weft.base.DeviceException;
 import io.weft.base.StoreMode;
+import io.weft.testing.Seeds;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Every crash point of every sequence of operations, with every subset of the effects that may be
- * lost, up to three operations. The device is block by block: a chunk is a describing block and its
+ * lost, up to three operations; and of longer sequences from seeds, with a sample of the subsets
+ * where there are many. The device is block by block: a chunk is a describing block and its
  * payload, a recycled file is renamed and overwritten, a slot is overwritten where it lies.
  *
  * <p>What a power failure may lose: of block writes any that were not synced; of names (creations,
  * renames, removals) the last ones, in the order of the journal.
+ *
+ * <p>{@code -Dweft.crash.seeds=N} runs more seeds.
  */
 class CrashPointsTest {
   private static final int BLOCKS = 4;
   private static final long BLOCK = MachineRig.BLOCK;
+
+  /** Sequences up to this length are all taken. */
+  private static final int ALL_STEPS = 3;
+
+  private static final int STEPS_MAX = 8;
+
+  /** Of a crash point with more losses than this, so many are drawn. */
+  private static final int LOSSES_MAX = 64;
 
   private enum Step {
     STORE,
@@ -163,6 +180,7 @@ class CrashPointsTest {
         }
       }
       execute();
+      rig.assertAtRest();
     }
 
     /** Does what is ordered, first come first served, and what follows from it. */
@@ -283,7 +301,7 @@ class CrashPointsTest {
   void whateverIsLostNothingIsWrong(boolean slots, boolean full) {
     long recovered = 0;
     Step[] steps = Step.values();
-    int sequences = steps.length * steps.length * steps.length;
+    int sequences = Math.powExact(steps.length, ALL_STEPS);
     for (int number = 0; number < sequences; number++) {
       List<Step> sequence =
           List.of(
@@ -295,19 +313,99 @@ class CrashPointsTest {
         boolean last = i == sequence.size() - 1;
         boolean shorterWasTaken = number >= Math.powExact(steps.length, i + 1);
         if (last || !shorterWasTaken) {
+          // Crashes in the first two steps are those of every sequence that begins with them.
           run.firstCrash = Math.min(run.firstCrash, run.effects.size());
         }
         run.take(sequence.get(i));
       }
-      recovered += crashEverywhere(run, sequence);
+      recovered += crashEverywhere(run, sequence, CrashPointsTest::allLosses);
     }
     assertTrue(recovered > 500, "crashes: " + recovered);
   }
 
-  private long crashEverywhere(Run run, List<Step> sequence) {
+  @Test
+  void whateverIsLostOfALongerSequenceNothingIsWrong() {
+    int seeds = Integer.getInteger("weft.crash.seeds", 100);
+    AtomicLong recovered = new AtomicLong();
+    Seeds.forEach(
+        seeds,
+        seed -> {
+          Random random = new Random(seed);
+          Step[] steps = Step.values();
+          List<Step> sequence =
+              random
+                  .ints(random.nextInt(ALL_STEPS + 1, STEPS_MAX + 1), 0, steps.length)
+                  .mapToObj(step -> steps[step])
+                  .toList();
+          for (boolean slots : new boolean[] {false, true}) {
+            for (boolean full : new boolean[] {false, true}) {
+              Run run = new Run(slots, full);
+              sequence.subList(0, ALL_STEPS).forEach(run::take);
+              run.firstCrash = run.effects.size();
+              sequence.subList(ALL_STEPS, sequence.size()).forEach(run::take);
+              recovered.addAndGet(
+                  crashEverywhere(
+                      run, sequence, (names, blocks) -> someLosses(names, blocks, random)));
+            }
+          }
+        });
+    System.out.printf("Crash points from seeds: %,d recoveries%n", recovered.get());
+  }
+
+  /**
+   * What is lost of the effects that were not synced.
+   *
+   * @param names how many of the last names
+   * @param blocks which of the blocks, a bit for each
+   */
+  private record Loss(int names, long blocks) {
+    static final Loss NOTHING = new Loss(0, 0);
+  }
+
+  /** What may be lost at a crash point with so many names and blocks that were not synced. */
+  private interface Losses {
+    List<Loss> of(int names, int blocks);
+  }
+
+  private static List<Loss> allLosses(int names, int blocks) {
+    List<Loss> losses = new ArrayList<>();
+    for (int lostNames = 0; lostNames <= names; lostNames++) {
+      for (long lostBlocks = 0; lostBlocks < 1L << blocks; lostBlocks++) {
+        losses.add(new Loss(lostNames, lostBlocks));
+      }
+    }
+    return losses;
+  }
+
+  /** All, where they are few; else a sample with nothing, everything, and each one alone in it. */
+  private static List<Loss> someLosses(int names, int blocks, Random random) {
+    assertTrue(blocks < Long.SIZE - 1, "a bit for each of " + blocks);
+    if ((names + 1) * Math.pow(2, blocks) <= LOSSES_MAX) {
+      return allLosses(names, blocks);
+    }
+    long allBlocks = (1L << blocks) - 1;
+    Set<Loss> losses = new LinkedHashSet<>(List.of(Loss.NOTHING, new Loss(names, allBlocks)));
+    for (int lostNames = 1; lostNames <= names; lostNames++) {
+      losses.add(new Loss(lostNames, 0));
+    }
+    for (int block = 0; block < blocks; block++) {
+      losses.add(new Loss(0, 1L << block));
+    }
+    while (losses.size() < LOSSES_MAX) {
+      // Few of them as often as many.
+      long lostBlocks = random.nextLong();
+      switch (random.nextInt(3)) {
+        case 0 -> lostBlocks &= random.nextLong();
+        case 1 -> lostBlocks |= random.nextLong();
+        default -> {}
+      }
+      losses.add(new Loss(random.nextInt(names + 1), lostBlocks & allBlocks));
+    }
+    return List.copyOf(losses);
+  }
+
+  private long crashEverywhere(Run run, List<Step> sequence, Losses losses) {
     long recovered = 0;
-    Disk base = run.base;
-    // Crashes in the first two steps are those of every sequence that begins with them.
     for (int point = run.firstCrash; point <= run.effects.size(); point++) {
       int synced = point == run.effects.size() ? run.synced : run.syncedBefore.get(point);
       List<Integer> blocks = new ArrayList<>();
@@ -315,37 +413,40 @@ class CrashPointsTest {
       for (int i = synced; i < point; i++) {
         (run.effects.get(i).block() ? blocks : names).add(i);
       }
-      for (int lostNames = 0; lostNames <= names.size(); lostNames++) {
-        for (long lostBlocks = 0; lostBlocks < 1L << blocks.size(); lostBlocks++) {
-          boolean[] lost = new boolean[point];
-          for (int i = 0; i < lostNames; i++) {
-            lost[names.get(names.size() - 1 - i)] = true;
-          }
-          for (int i = 0; i < blocks.size(); i++) {
-            lost[blocks.get(i)] = (lostBlocks >> i & 1) != 0;
-          }
-          Disk disk = base.copy();
-          for (int i = 0; i < point; i++) {
-            if (!lost[i]) {
-              run.effects.get(i).change().apply(disk);
-            }
-          }
-          boolean nothingLost = lostNames == 0 && lostBlocks == 0;
-          // What the index named when the next effect was made.
-          Map<ChunkKey, Long> kept =
-              !(run.full || nothingLost)
-                  ? Map.of()
-                  : point < run.effects.size() ? run.effects.get(point).present() : run.present();
-          try {
-            recover(run, disk, kept);
-          } catch (AssertionError | RuntimeException wrong) {
-            throw new AssertionError(
-                "%s, crash after effect %d, lost %s: %s"
-                    .formatted(sequence, point, Arrays.toString(lost), wrong),
-                wrong);
-          }
-          recovered++;
+      for (Loss loss : losses.of(names.size(), blocks.size())) {
+        boolean[] lost = new boolean[point];
+        for (int i = 0; i < loss.names(); i++) {
+          lost[names.get(names.size() - 1 - i)] = true;
         }
+        for (int i = 0; i < blocks.size(); i++) {
+          lost[blocks.get(i)] = (loss.blocks() >> i & 1) != 0;
+        }
+        Disk disk = run.base.copy();
+        for (int i = 0; i < point; i++) {
+          if (!lost[i]) {
+            run.effects.get(i).change().apply(disk);
+          }
+        }
+        // What the index named when the next effect was made.
+        Map<ChunkKey, Long> kept =
+            !(run.full || loss.equals(Loss.NOTHING))
+                ? Map.of()
+                : point < run.effects.size() ? run.effects.get(point).present() : run.present();
+        try {
+          recover(run, disk, kept);
+        } catch (AssertionError | RuntimeException wrong) {
+          throw new AssertionError(
+              "%s, %s, %s, crash after effect %d, lost %s: %s"
+                  .formatted(
+                      run.slots ? "slots" : "files",
+                      run.full ? "full" : "relaxed",
+                      sequence,
+                      point,
+                      Arrays.toString(lost),
+                      wrong),
+              wrong);
+        }
+        recovered++;
       }
     }
     return recovered;

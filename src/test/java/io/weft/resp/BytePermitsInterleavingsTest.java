@@ -1,5 +1,6 @@
 package io.weft.resp;
 
+import io.weft.sim.SimTicker;
 import io.weft.testing.Interleavings;
 import java.util.ArrayDeque;
 import java.util.List;
@@ -28,7 +29,7 @@ class BytePermitsInterleavingsTest {
   public static final class Line {
     private record Taken(BytePermits.Ticket ticket, int bytes, AtomicInteger granted) {}
 
-    private final BytePermits permits = new BytePermits(3);
+    private final BytePermits permits = new BytePermits(3, new SimTicker());
     private final AtomicLong heldByUsers = new AtomicLong();
     private final List<ArrayDeque<Taken>> taken =
         Stream.generate(ArrayDeque<Taken>::new).limit(THREADS_MAX).toList();

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.weft.sim.SimTicker;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -16,7 +18,8 @@ import org.junit.jupiter.api.Test;
 
 /** Memory for values is granted in the order in which it is asked for. */
 class BytePermitsTest {
-  private final BytePermits permits = new BytePermits(100);
+  private final SimTicker ticker = new SimTicker();
+  private final BytePermits permits = new BytePermits(100, ticker);
   private final List<String> granted = new ArrayList<>();
 
   private BytePermits.Ticket take(String who, long bytes) {
@@ -63,8 +66,24 @@ class BytePermitsTest {
   }
 
   @Test
+  void howLongTheFirstInLineHasWaited() {
+    var _ = take("a", 90);
+    ticker.advance(Duration.ofNanos(5));
+    assertEquals(0, permits.waitingNanos(), "nobody waits");
+    BytePermits.Ticket b = take("b", 90);
+    ticker.advance(Duration.ofNanos(7));
+    var _ = take("c", 90);
+    ticker.advance(Duration.ofNanos(2));
+    assertEquals(9, permits.waitingNanos());
+    assertTrue(b.cancel());
+    assertEquals(2, permits.waitingNanos());
+    permits.release(90);
+    assertEquals(0, permits.waitingNanos());
+  }
+
+  @Test
   void manyThreadsNeverHoldMoreThanThereIs() throws Exception {
-    BytePermits shared = new BytePermits(1_000);
+    BytePermits shared = new BytePermits(1_000, new SimTicker());
     AtomicLong held = new AtomicLong();
     AtomicLong most = new AtomicLong();
     Phaser underWay = new Phaser(1);

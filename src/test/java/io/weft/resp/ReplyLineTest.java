@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 /** Replies leave in the order of the commands, whole or in pieces, and give their memory back. */
 class ReplyLineTest {
   private final AlignedBufferPool pool = new AlignedBufferPool(64 << 20);
-  private final BytePermits permits = new BytePermits(64 << 20);
+  private final BytePermits permits = new BytePermits(64 << 20, new SimTicker());
   private final ValueMemory memory =
       new ValueMemory(
           (ChunkStore)

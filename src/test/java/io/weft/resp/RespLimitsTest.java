@@ -23,7 +23,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -354,6 +358,68 @@ class RespLimitsTest {
         soon().until(() -> world.server.resp().connections() == 1);
         world.assertNoMemoryHeld();
         assertEquals("+PONG", other.ask("PING"));
+      }
+      world.assertNothingHeld();
+    }
+  }
+
+  /**
+   * Together they would hold all the memory that there is for values, until the time in which a
+   * client has to read is over. Others do not wait for that.
+   */
+  @Test
+  void clientsThatNeverReadAreCutWhenOthersNeedTheirMemory() throws Exception {
+    int deafClients = 3;
+    int length = 4 << 20;
+    long writeTimeoutMillis = 20_000;
+    byte[] large = value("large", length);
+    List<RespClient> deaf = new ArrayList<>();
+    AtomicLong slowest = new AtomicLong();
+    try (RespWorld world =
+            RespWorld.start(directory, "weft.resp.write-timeout = " + writeTimeoutMillis + " ms");
+        ExecutorService clients = Executors.newFixedThreadPool(3)) {
+      try (RespClient first = world.connect()) {
+        assertEquals("+OK", first.set("large", large));
+      }
+      for (int i = 0; i < deafClients; i++) {
+        Socket small = new Socket();
+        small.setReceiveBufferSize(4096);
+        RespClient client = new RespClient(small, world.address());
+        deaf.add(client);
+        for (int j = 0; j < 50; j++) {
+          client.send("GET", "large");
+        }
+      }
+      soon().until(() -> world.server.resp().valueBytesHeld() == 32 << 20);
+      List<Future<?>> behaving = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        String key = "key-" + i;
+        behaving.add(
+            clients.submit(
+                () -> {
+                  byte[] own = value(key, length);
+                  try (RespClient client = world.connect()) {
+                    for (int round = 0; round < 20; round++) {
+                      long begun = System.nanoTime();
+                      assertEquals("+OK", client.set(key, own));
+                      assertArrayEquals(own, client.get(key));
+                      assertArrayEquals(large, client.get("large"));
+                      slowest.accumulateAndGet(System.nanoTime() - begun, Math::max);
+                    }
+                  }
+                  return null;
+                }));
+      }
+      for (Future<?> each : behaving) {
+        each.get(120, TimeUnit.SECONDS);
+      }
+      assertTrue(
+          TimeUnit.NANOSECONDS.toMillis(slowest.get()) < writeTimeoutMillis * 3 / 4,
+          () -> "a round took " + slowest.get() / 1_000_000 + " ms");
+      long cut = world.stats().connectionsCut();
+      assertTrue(cut > 0 && cut <= deafClients, () -> cut + " were cut");
+      for (RespClient client : deaf) {
+        client.close();
       }
       world.assertNothingHeld();
     }
