@@ -4,6 +4,7 @@ import io.weft.api.ReplyTo;
 import io.weft.base.ChunkKey;
 import io.weft.base.Deadline;
 import io.weft.base.RespSettings;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -38,7 +39,7 @@ final class Connection {
   /** Replies on the heap that may wait for the client, before no more commands are read. */
   private static final long REPLY_BYTES_MAX = 1 << 20;
 
-  /** The part of the write timeout after which memory is taken back that others wait for. */
+  /** The part of a client's time after which memory is taken back that others wait for. */
   private static final int WAITED_FOR = 10;
 
   final Door door;
@@ -77,6 +78,8 @@ final class Connection {
 
   /** There is nothing to do with what came so far. */
   private boolean hungry = true;
+
+  private long hungrySince;
 
   private boolean inputEnded;
   private boolean closing;
@@ -155,25 +158,34 @@ final class Connection {
   @Nullable String tick(boolean blocked) {
     memory.tick();
     long now = door.ticker.nanoTime();
-    if (holdsHalfACommand() && now - wholeBefore >= 0) {
-      return "a command with a value was not sent to its end in time";
+    if (holdsHalfACommand()) {
+      if (now - wholeBefore >= 0) {
+        return "a command with a value was not sent to its end in time";
+      }
+      if (hungry && keepsOthersWaiting(now - hungrySince, door.settings.valueTimeout())) {
+        return "nothing comes of a value, and others wait for the memory that it holds";
+      }
     }
     if (!blocked || replies.isEmpty()) {
       writableSince = now;
     } else if (now - writableSince >= door.settings.writeTimeout().toNanos()) {
       return "replies are not read";
-    } else if (keepsOthersWaiting(now - writableSince)) {
+    } else if (keepsOthersWaiting(now - writableSince, door.settings.writeTimeout())) {
       return "replies are not read, and others wait for the memory that they hold";
     }
     run();
     return null;
   }
 
-  /** Clients that do not read may hold all the memory there is: others must not wait for them. */
-  private boolean keepsOthersWaiting(long unreadNanos) {
+  /**
+   * Clients that do nothing may hold all the memory there is: others must not wait for them.
+   *
+   * @param idleNanos for how long it has been the client's turn
+   * @param timeout after which the connection is closed in any case
+   */
+  private boolean keepsOthersWaiting(long idleNanos, Duration timeout) {
     return memory.isHeld()
-        && Math.min(unreadNanos, door.permits.waitingNanos())
-            >= door.settings.writeTimeout().toNanos() / WAITED_FOR;
+        && Math.min(idleNanos, door.permits.waitingNanos()) >= timeout.toNanos() / WAITED_FOR;
   }
 
   /** Whether memory is held for a command whose end the client has not sent. */
@@ -247,7 +259,10 @@ final class Connection {
     }
     return switch (decoder.next(input)) {
       case RespDecoder.Step.More _ -> {
-        hungry = true;
+        if (!hungry) {
+          hungry = true;
+          hungrySince = door.ticker.nanoTime();
+        }
         yield false;
       }
       case RespDecoder.Step.Value value -> {

@@ -3,7 +3,6 @@ package io.weft.fabric;
 import com.typesafe.config.ConfigFactory;
 import io.weft.base.FabricSettings;
 import io.weft.base.StoreSettings;
-import java.nio.file.Path;
 
 /** Settings of the fabric as a configuration gives them. */
 final class Settings {
@@ -29,8 +28,7 @@ final class Settings {
                         }
                         """
                             .formatted(NQN)))
-                .withFallback(
-                    ConfigFactory.parseFile(Path.of("src/main/resources/reference.conf").toFile())))
+                .withFallback(ConfigFactory.defaultReference(Settings.class.getClassLoader())))
         .fabric()
         .orElseThrow();
   }

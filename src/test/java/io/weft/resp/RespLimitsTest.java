@@ -425,6 +425,37 @@ class RespLimitsTest {
     }
   }
 
+  /** As those that never read: half a value each, and nothing more. */
+  @Test
+  void clientsThatFallSilentAreCutWhenOthersNeedTheirMemory() throws Exception {
+    int silentClients = 8;
+    int length = 4 << 20;
+    List<RespClient> silent = new ArrayList<>();
+    try (RespWorld world = RespWorld.start(directory, "weft.resp.value-timeout = 20s")) {
+      byte[] half = value("half", length / 2);
+      for (int i = 0; i < silentClients; i++) {
+        RespClient client = world.connect();
+        silent.add(client);
+        client.raw("*3\r\n$3\r\nSET\r\n$6\r\nhalf-" + i + "\r\n$" + length + "\r\n");
+        client.raw(half);
+      }
+      soon().until(() -> world.server.resp().valueBytesHeld() == 32 << 20);
+      byte[] own = value("own", length);
+      try (RespClient client = world.connect()) {
+        long begun = System.nanoTime();
+        assertEquals("+OK", client.set("own", own));
+        assertArrayEquals(own, client.get("own"));
+        long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begun);
+        assertTrue(millis < 15_000, () -> millis + " ms");
+      }
+      assertTrue(world.stats().connectionsCut() > 0);
+      for (RespClient client : silent) {
+        client.close();
+      }
+      world.assertNothingHeld();
+    }
+  }
+
   @Test
   void aSlowReaderIsNotCut() throws Exception {
     try (RespWorld world = RespWorld.start(directory, "weft.resp.write-timeout = 2s")) {
