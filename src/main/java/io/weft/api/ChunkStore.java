@@ -78,7 +78,9 @@ public interface ChunkStore extends AutoCloseable {
    * of the caller's.
    *
    * <p>A lease in a result is out of {@code weft.io.lease-pool} from the load on, also while the
-   * result waits to be taken; where the stream ends before that, the store takes it back.
+   * result waits to be taken: a consumer that stops can hold a good part of the pool. Where the
+   * stream ends before the next stage has taken a result, the store takes its lease back; what
+   * later stages hold is theirs to release.
    */
   <C> Flow<StreamRequest<C>, StreamResult<C>, NotUsed> flow(Duration timeout);
 

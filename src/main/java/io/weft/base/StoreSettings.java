@@ -250,6 +250,13 @@ public record StoreSettings(
       throw weft.wrong(
           "slab.segment", weft.text("slab.segment"), "a multiple of 1 MiB, from 1 MiB to 64 GiB");
     }
+    if (layout == Layout.SLAB && segment > capacityBytes) {
+      throw weft.wrong(
+          "slab.segment",
+          weft.text("slab.segment"),
+          "not one segment has room in weft.capacity = %s; a few should"
+              .formatted(weft.text("capacity")));
+    }
     int pieces = io.threads() * io.queuePerWorker();
     if (io.reservedForLoads() >= pieces) {
       throw weft.wrong(

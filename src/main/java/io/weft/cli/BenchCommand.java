@@ -163,7 +163,7 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--quick",
       description =
-          "A look at whether it all works, in well under a minute: small, one round, no"
+          "A look at whether it all works, in a minute or two: small, one round, no"
               + " calibration. Its figures say nothing.")
   private boolean quick;
 
@@ -327,7 +327,8 @@ final class BenchCommand implements Callable<Integer> {
     table(results).print(out);
     out.println();
     doesNotCount(results).forEach(out::println);
-    if (!verdicts.isEmpty()) {
+    // A quick run's figures say nothing, and so would its bars.
+    if (!verdicts.isEmpty() && !quick) {
       bars(verdicts).print(out);
     }
     out.flush();

@@ -79,7 +79,7 @@ final class InspectCommand implements Callable<Integer> {
             command,
             slots == 0
                 ? path + " is a segment without slots"
-                : "--slot: the segment has slots from 0 to " + (slots - 1));
+                : path + " is a segment: say which slot with --slot, from 0 to " + (slots - 1));
       } else {
         found = ChunkInspection.ofSlot(path, place);
       }

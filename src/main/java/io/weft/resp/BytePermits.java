@@ -2,6 +2,7 @@ package io.weft.resp;
 
 import io.weft.base.Ticker;
 import java.util.ArrayDeque;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How many bytes of values all connections may hold together: first come, first served. More than
@@ -71,11 +72,15 @@ final class BytePermits {
     }
   }
 
-  /** How long the first in line has waited; 0 where nobody waits. */
-  long waitingNanos() {
+  /** How long the first in line but this one has waited; 0 where nobody else waits. */
+  long waitingNanosBut(@Nullable Ticket own) {
     synchronized (lock) {
-      Ticket first = line.peekFirst();
-      return first == null ? 0 : ticker.nanoTime() - first.sinceNanos;
+      for (Ticket each : line) {
+        if (each != own) {
+          return ticker.nanoTime() - each.sinceNanos;
+        }
+      }
+      return 0;
     }
   }
 

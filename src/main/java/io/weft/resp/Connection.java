@@ -184,8 +184,10 @@ final class Connection {
    * @param timeout after which the connection is closed in any case
    */
   private boolean keepsOthersWaiting(long idleNanos, Duration timeout) {
-    return memory.isHeld()
-        && Math.min(idleNanos, door.permits.waitingNanos()) >= timeout.toNanos() / WAITED_FOR;
+    // Before those who wait give up, also where the client has much time.
+    long enough =
+        Math.min(timeout.toNanos() / WAITED_FOR, door.store.requestTimeout().toNanos() / 2);
+    return Math.min(idleNanos, memory.othersWaitNanos()) >= enough;
   }
 
   /** Whether memory is held for a command whose end the client has not sent. */

@@ -139,9 +139,9 @@ final class ValueMemory {
     serve();
   }
 
-  /** Whether memory of this connection is out. */
-  boolean isHeld() {
-    return heldBytes > 0;
+  /** How long another connection has waited while this one holds memory; 0 where none does. */
+  long othersWaitNanos() {
+    return heldBytes == 0 ? 0 : permits.waitingNanosBut(grant == null ? null : grant.ticket);
   }
 
   boolean isWaiting() {

@@ -38,7 +38,7 @@ public final class RequestStage<C>
 
   /**
    * @param ahead how many requests may be taken whose results were not
-   * @param run gives the result of a request, and never fails
+   * @param run gives the result of a request, where it fails, so does the stream
    */
   public RequestStage(int ahead, Function<StreamRequest<C>, CompletionStage<StreamResult<C>>> run) {
     this.ahead = ahead;
@@ -64,6 +64,7 @@ public final class RequestStage<C>
               woken.set(false);
               goOn();
             });
+    private final AsyncCallback<Throwable> broke = createAsyncCallback(this::failStage);
     private volatile boolean stopped;
 
     /** Requests whose results were not taken. */
@@ -77,7 +78,16 @@ public final class RequestStage<C>
             @Override
             public void onPush() {
               owed++;
-              var _ = run.apply(grab(in)).thenAccept(result -> answered(result));
+              var _ =
+                  run.apply(grab(in))
+                      .whenComplete(
+                          (result, bug) -> {
+                            if (bug == null) {
+                              answered(result);
+                            } else {
+                              broke.invoke(bug);
+                            }
+                          });
               goOn();
             }
 

@@ -27,6 +27,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -50,6 +51,9 @@ import org.reactivestreams.Subscription;
 /** Who does not take what the store has for him hurts only himself. */
 class SlowConsumerTest {
   private static final int BUFFER = 16;
+
+  /** Enough for a prompt subscriber that gets no processor for a while. */
+  private static final int EVERYTHING = 10_000;
 
   /** What lies between a stream's buffer and its consumer. */
   private static final int ON_THE_WAY = 2;
@@ -90,7 +94,9 @@ class SlowConsumerTest {
     }
 
     @Override
-    public void onError(Throwable failure) {}
+    public void onError(Throwable failure) {
+      throw new AssertionError("the stream broke", failure);
+    }
 
     @Override
     public void onComplete() {}
@@ -130,7 +136,9 @@ class SlowConsumerTest {
   }
 
   /** Stores and loads of one client, each answered by its deadline with the right bytes. */
-  private static void work(TestStore store, String client, int rounds, Runnable afterEach) {
+  private static void work(
+      TestStore store, String client, int rounds, CyclicBarrier together, Runnable afterEach)
+      throws Exception {
     for (int i = 0; i < rounds; i++) {
       String name = client + "-" + i;
       StoreOutcome stored =
@@ -149,16 +157,24 @@ class SlowConsumerTest {
       assertEquals(new LoadOutcome.Loaded(CHUNK), loaded);
       assertArrayEquals(bytes(name, CHUNK), into.array());
       afterEach.run();
+      // Nobody's chunk is evicted by the others' before he has loaded it.
+      together.await(DEADLINE_MILLIS, TimeUnit.MILLISECONDS);
     }
   }
 
   /** Three such clients at once. */
   private static int work(TestStore store, int rounds, Runnable afterEach) throws Exception {
+    CyclicBarrier together = new CyclicBarrier(3);
     try (ExecutorService clients = Executors.newFixedThreadPool(3)) {
       List<Future<?>> all = new ArrayList<>();
       for (int i = 0; i < 3; i++) {
         String client = "client-" + i;
-        all.add(clients.submit(() -> work(store, client, rounds, afterEach)));
+        all.add(
+            clients.submit(
+                () -> {
+                  work(store, client, rounds, together, afterEach);
+                  return null;
+                }));
       }
       for (Future<?> each : all) {
         each.get(120, TimeUnit.SECONDS);
@@ -175,7 +191,7 @@ class SlowConsumerTest {
       TestProbe<StoreEvent> all = kit.createTestProbe();
       store.actor.tell(new StoreProtocol.Subscribe(all.getRef()));
       assertEquals(StoreStatus.State.UP, store.status().state());
-      Consumer<StoreEvent> prompt = consumer(store.facade.events(BUFFER));
+      Consumer<StoreEvent> prompt = consumer(store.facade.events(EVERYTHING));
       prompt.take(Long.MAX_VALUE);
       Consumer<StoreEvent> slow = consumer(store.facade.events(BUFFER));
       Consumer<StoreEvent> deaf = consumer(store.facade.events(BUFFER));
@@ -191,7 +207,6 @@ class SlowConsumerTest {
                 }
               });
       store.assertNothingHeld();
-      assertEquals(List.of(), deaf.taken());
       slow.take(Long.MAX_VALUE);
       deaf.take(Long.MAX_VALUE);
       // Nothing waits for them beyond their buffers; what was lost is said with the next event.
@@ -201,7 +216,6 @@ class SlowConsumerTest {
       int left = (int) get(store.facade.usage()).chunks();
       int evicted = chunks + 1 - left;
       List<StoreEvent> happened = all.receiveSeveralMessages(2 * chunks + 1 + evicted);
-      all.expectNoMessage(Duration.ZERO);
       assertEquals(chunks + 1, count(happened, StoreEvent.Stored.class));
       assertEquals(chunks, count(happened, StoreEvent.Accessed.class));
       assertEquals(evicted, count(happened, StoreEvent.Removed.class));

@@ -367,6 +367,14 @@ class StoreSettingsTest {
   }
 
   @Test
+  void aCapacityWithoutRoomForASegmentIsRefused() {
+    String message =
+        refused(with("weft.layout = slab", "weft.capacity = 200MiB", "weft.slab.segment = 256MiB"));
+    assertTrue(message.startsWith("weft.slab.segment = 256MiB: not one segment"), message);
+    assertTrue(message.contains("weft.capacity = 200MiB"), message);
+  }
+
+  @Test
   void withoutTheReferenceItSaysHowToLoadIt() {
     String message = refused(ConfigFactory.parseString("other = 1"));
     assertTrue(message.contains("no block 'weft'"), message);

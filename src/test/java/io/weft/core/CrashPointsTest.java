@@ -350,6 +350,7 @@ class CrashPointsTest {
           }
         });
     System.out.printf("Crash points from seeds: %,d recoveries%n", recovered.get());
+    assertTrue(recovered.get() > 0, "no crash was tried");
   }
 
   /**

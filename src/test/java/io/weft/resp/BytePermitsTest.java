@@ -66,19 +66,20 @@ class BytePermitsTest {
   }
 
   @Test
-  void howLongTheFirstInLineHasWaited() {
+  void howLongTheFirstOtherInLineHasWaited() {
     var _ = take("a", 90);
     ticker.advance(Duration.ofNanos(5));
-    assertEquals(0, permits.waitingNanos(), "nobody waits");
+    assertEquals(0, permits.waitingNanosBut(null), "nobody waits");
     BytePermits.Ticket b = take("b", 90);
     ticker.advance(Duration.ofNanos(7));
     var _ = take("c", 90);
     ticker.advance(Duration.ofNanos(2));
-    assertEquals(9, permits.waitingNanos());
+    assertEquals(9, permits.waitingNanosBut(null));
+    assertEquals(2, permits.waitingNanosBut(b), "b waits for nobody but himself");
     assertTrue(b.cancel());
-    assertEquals(2, permits.waitingNanos());
+    assertEquals(2, permits.waitingNanosBut(null));
     permits.release(90);
-    assertEquals(0, permits.waitingNanos());
+    assertEquals(0, permits.waitingNanosBut(null));
   }
 
   @Test

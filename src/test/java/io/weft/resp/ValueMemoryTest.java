@@ -25,7 +25,7 @@ class ValueMemoryTest {
 
   private final SimTicker ticker = new SimTicker();
   private final AlignedBufferPool pool = new AlignedBufferPool(256 * KIB);
-  private final BytePermits permits = new BytePermits(128 * KIB, new SimTicker());
+  private final BytePermits permits = new BytePermits(128 * KIB, ticker);
   private final ArrayDeque<Runnable> turns = new ArrayDeque<>();
   private final ValueMemory memory = memory(64 * KIB);
   private final List<String> served = new ArrayList<>();

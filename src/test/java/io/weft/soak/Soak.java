@@ -1,5 +1,7 @@
 package io.weft.soak;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -168,7 +170,8 @@ public final class Soak {
 
   /** What the processes said on their standard error, the last of it where it is much. */
   private static void print(Path log, PrintStream out) throws IOException {
-    List<String> lines = Files.readAllLines(log);
+    // A killed process may have left half a character.
+    List<String> lines = new String(Files.readAllBytes(log), UTF_8).lines().toList();
     lines.subList(Math.max(0, lines.size() - LOG_LINES), lines.size()).forEach(out::println);
   }
 

@@ -15,7 +15,7 @@ public record Space(Path directory, int chunkBytes, int chunks, boolean bounded)
   /** What describes a chunk on the device, and the unit of direct I/O. */
   public static final int BLOCK_BYTES = 4096;
 
-  private static final int NUMBERS_MIN = 1 << 14;
+  private static final int NUMBERS_MIN = 1 << 16;
 
   public Space {
     if (chunkBytes < BLOCK_BYTES || chunkBytes % BLOCK_BYTES != 0) {
@@ -41,8 +41,8 @@ public record Space(Path directory, int chunkBytes, int chunks, boolean bounded)
 
   /**
    * How many numbers there are where room is bounded to {@code chunks}. They come again, long after
-   * the chunk that had the number is gone: also where the device keeps a single store for half a
-   * second while others go on, a number is not met while its chunk is still there.
+   * the chunk that had the number is gone, also where the device keeps one store for long while
+   * others go on.
    */
   static int numbersComingAgain(int chunks) {
     return Math.max(4 * chunks, NUMBERS_MIN);
