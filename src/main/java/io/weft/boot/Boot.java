@@ -24,7 +24,9 @@ import org.apache.pekko.actor.typed.javadsl.Behaviors;
 
 /** Puts a store together from its configuration. */
 public final class Boot implements StoreFactory {
-  private static final Duration SPAWN_TIMEOUT = Duration.ofSeconds(10);
+  /** Long: a machine that has much else to do, as after a crash of everything on it, is slow. */
+  private static final Duration SPAWN_TIMEOUT = Duration.ofMinutes(1);
+
   private static final AtomicInteger STORES = new AtomicInteger();
 
   /** For the {@link java.util.ServiceLoader}. */
@@ -93,6 +95,7 @@ public final class Boot implements StoreFactory {
                 pekko.coordinated-shutdown.exit-jvm = off
                 pekko.actor.default-dispatcher.fork-join-executor.minimum-runnable = -1
                 pekko.actor.internal-dispatcher = weft.dispatcher
+                pekko.actor.creation-timeout = 60s
                 pekko.jvm-exit-on-fatal-error = off
                 pekko.io.tcp.direct-buffer-size = 272KiB
                 pekko.io.tcp.direct-buffer-pool-limit = 64
@@ -103,14 +106,19 @@ public final class Boot implements StoreFactory {
     return ActorSystem.create(Behaviors.empty(), "weft-" + STORES.incrementAndGet(), own);
   }
 
-  /** A store in a system that was made for it. */
+  /** A store in a system that was made for it, and ends with it where it cannot be had. */
   static ChunkStore start(ActorSystem<Void> system, StoreSettings settings) {
-    return facade(
-        system,
-        system.systemActorOf(
-            behavior(settings),
-            "store",
-            Props.empty().withDispatcherFromConfig("weft.dispatcher")));
+    try {
+      return facade(
+          system,
+          system.systemActorOf(
+              behavior(settings),
+              "store",
+              Props.empty().withDispatcherFromConfig("weft.dispatcher")));
+    } catch (RuntimeException failure) {
+      system.terminate();
+      throw failure;
+    }
   }
 
   private static ChunkStore facade(ActorSystem<?> system, ActorRef<StoreProtocol.Command> store) {

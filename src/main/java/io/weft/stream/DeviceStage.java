@@ -4,15 +4,12 @@ import io.weft.core.Transfer;
 import java.util.ArrayDeque;
 import java.util.HashSet;
 import java.util.Set;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.pekko.stream.Attributes;
 import org.apache.pekko.stream.FlowShape;
 import org.apache.pekko.stream.Inlet;
 import org.apache.pekko.stream.Outlet;
 import org.apache.pekko.stream.stage.AbstractInHandler;
 import org.apache.pekko.stream.stage.AbstractOutHandler;
-import org.apache.pekko.stream.stage.AsyncCallback;
 import org.apache.pekko.stream.stage.GraphStage;
 import org.apache.pekko.stream.stage.GraphStageLogic;
 
@@ -20,8 +17,7 @@ import org.apache.pekko.stream.stage.GraphStageLogic;
  * Pieces in; out, what becomes of them, in the order in which the device is done. It asks for a
  * piece only while a worker has room for it: here the device's pace becomes backpressure.
  *
- * <p>Finished pieces arrive from other threads through one queue; a burst of them costs one
- * wake-up.
+ * <p>Finished pieces arrive from other threads, through {@link Arrivals}.
  */
 final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Returned>> {
   private final Inlet<Transfer.Piece> in = Inlet.create("DeviceStage.in");
@@ -46,12 +42,10 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Returned>> 
   }
 
   private final class Logic extends GraphStageLogic implements PieceRunner.Listener {
-    private final ConcurrentLinkedQueue<Returned> arrived = new ConcurrentLinkedQueue<>();
-    private final AtomicBoolean woken = new AtomicBoolean();
+    private final Arrivals<Returned> arrivals =
+        new Arrivals<>(createAsyncCallback(_ -> takeArrived()), this::doneWithoutStream);
     private final ArrayDeque<Returned> finished = new ArrayDeque<>();
-    private final AsyncCallback<Boolean> wake = createAsyncCallback(_ -> takeArrived());
     private final Set<Transfer.Piece> stuck = new HashSet<>();
-    private volatile boolean stopped;
     private int running;
 
     Logic() {
@@ -89,42 +83,29 @@ final class DeviceStage extends GraphStage<FlowShape<Transfer.Piece, Returned>> 
     @Override
     public void done(Transfer.Piece piece) {
       inFlight.back(piece);
-      arrive(new Returned(piece, false));
+      arrivals.add(new Returned(piece, false));
     }
 
     @Override
     public void stuck(Transfer.Piece piece) {
-      arrive(new Returned(piece, true));
-    }
-
-    private void arrive(Returned back) {
-      arrived.add(back);
-      if (stopped) {
-        giveUpArrived();
-      } else if (woken.compareAndSet(false, true)) {
-        wake.invoke(true);
-      }
+      arrivals.add(new Returned(piece, true));
     }
 
     @Override
     public void postStop() {
-      stopped = true;
-      giveUpArrived();
+      arrivals.stop();
     }
 
-    private void giveUpArrived() {
-      Returned back;
-      while ((back = arrived.poll()) != null) {
-        if (!back.stuck()) {
-          inFlight.doneWithoutStream(back.piece());
-        }
+    private void doneWithoutStream(Returned back) {
+      if (!back.stuck()) {
+        inFlight.doneWithoutStream(back.piece());
       }
     }
 
     private void takeArrived() {
-      woken.set(false);
+      arrivals.attend();
       Returned back;
-      while ((back = arrived.poll()) != null) {
+      while ((back = arrivals.poll()) != null) {
         // A stuck piece gave its room back already when it was said to be stuck.
         boolean hadRoom = back.stuck() ? stuck.add(back.piece()) : !stuck.remove(back.piece());
         running -= hadRoom ? 1 : 0;

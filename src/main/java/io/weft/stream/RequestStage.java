@@ -5,10 +5,7 @@ import io.weft.api.StreamResult;
 import io.weft.base.BufferLease;
 import io.weft.base.LoadOutcome;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
-import org.apache.pekko.NotUsed;
 import org.apache.pekko.stream.Attributes;
 import org.apache.pekko.stream.FlowShape;
 import org.apache.pekko.stream.Inlet;
@@ -56,16 +53,9 @@ public final class RequestStage<C>
   }
 
   private final class Logic extends GraphStageLogic {
-    private final ConcurrentLinkedQueue<StreamResult<C>> results = new ConcurrentLinkedQueue<>();
-    private final AtomicBoolean woken = new AtomicBoolean();
-    private final AsyncCallback<NotUsed> wake =
-        createAsyncCallback(
-            _ -> {
-              woken.set(false);
-              goOn();
-            });
+    private final Arrivals<StreamResult<C>> results =
+        new Arrivals<>(createAsyncCallback(_ -> goOn()), this::giveBack);
     private final AsyncCallback<Throwable> broke = createAsyncCallback(this::failStage);
-    private volatile boolean stopped;
 
     /** Requests whose results were not taken. */
     private int owed;
@@ -83,7 +73,7 @@ public final class RequestStage<C>
                       .whenComplete(
                           (result, bug) -> {
                             if (bug == null) {
-                              answered(result);
+                              results.add(result);
                             } else {
                               broke.invoke(bug);
                             }
@@ -108,31 +98,18 @@ public final class RequestStage<C>
 
     @Override
     public void postStop() {
-      stopped = true;
-      giveBack();
+      results.stop();
     }
 
-    /** On any thread. */
-    private void answered(StreamResult<C> result) {
-      results.add(result);
-      if (stopped) {
-        giveBack();
-      } else if (woken.compareAndSet(false, true)) {
-        wake.invoke(NotUsed.getInstance());
-      }
-    }
-
-    private void giveBack() {
-      @Nullable StreamResult<C> result;
-      while ((result = results.poll()) != null) {
-        if (result instanceof StreamResult.Loaded<C> loaded
-            && loaded.outcome() instanceof LoadOutcome.Leased(BufferLease lease)) {
-          lease.release();
-        }
+    private void giveBack(StreamResult<C> result) {
+      if (result instanceof StreamResult.Loaded<C> loaded
+          && loaded.outcome() instanceof LoadOutcome.Leased(BufferLease lease)) {
+        lease.release();
       }
     }
 
     private void goOn() {
+      results.attend();
       if (isAvailable(out)) {
         @Nullable StreamResult<C> result = results.poll();
         if (result != null) {

@@ -48,6 +48,10 @@ public final class Soak {
   private static final int BLOCK = 4096;
   private static final long HEAP_GROWTH_BYTES = 64 << 20;
   private static final Duration RECOVERY = Duration.ofSeconds(90);
+
+  /** A JVM and its warm-up, on a machine that has other things to do: no promise of the store's. */
+  private static final Duration STARTING = Duration.ofMinutes(5);
+
   private static final int NAMED = 20;
   private static final int LOG_LINES = 300;
 
@@ -270,6 +274,9 @@ public final class Soak {
 
   private void awaitUp(String after) {
     said = null;
+    if (!within(STARTING, () -> !state().equals("silent"))) {
+      throw new IllegalStateException("the process says nothing after: " + after);
+    }
     if (!within(RECOVERY, () -> state().equals("UP"))) {
       broken.add("not up again after: %s; it is %s".formatted(after, said));
     }
