@@ -28,6 +28,7 @@ public final class Bench {
   private static final double STILL_RISING = 1.05;
 
   private static final int DEPTH_DEFAULT = 16;
+  private static final int TRACE_PARTS = 8;
 
   private final BenchPlan plan;
   private final Consumer<String> progress;
@@ -356,9 +357,13 @@ public final class Bench {
     private Script trace() throws IOException {
       Script known = trace;
       if (known == null) {
-        // A store may be late by far more than what is in flight.
-        int apart = Math.max(2 * depthMax(128), count / 8);
-        known = Script.trace(plan.trace(), count + count / 3 + 1, count / 2, count, apart);
+        known =
+            Script.trace(
+                plan.trace(),
+                count + count / 3 + 1,
+                count / 2,
+                count,
+                Math.ceilDiv(count, TRACE_PARTS));
         trace = known;
       }
       return known;

@@ -4,8 +4,11 @@ import io.weft.cli.trace.TraceCursor;
 import io.weft.cli.trace.TraceRecord;
 import io.weft.cli.trace.TraceSource;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
@@ -13,10 +16,26 @@ import java.util.SplittableRandom;
 public final class Script {
   private final int[] chunks;
   private final BitSet loads;
+  private final int partLength;
 
   private Script(int[] chunks, BitSet loads) {
+    this(chunks, loads, chunks.length);
+  }
+
+  private Script(int[] chunks, BitSet loads, int partLength) {
     this.chunks = chunks;
     this.loads = loads;
+    this.partLength = partLength;
+  }
+
+  /** The operations in parts, one to be done before the next begins. */
+  List<Script> parts() {
+    List<Script> parts = new ArrayList<>();
+    for (int from = 0; from < chunks.length; from += partLength) {
+      int to = Math.min(chunks.length, from + partLength);
+      parts.add(new Script(Arrays.copyOfRange(chunks, from, to), loads.get(from, to)));
+    }
+    return parts;
   }
 
   public int length() {
@@ -83,16 +102,16 @@ public final class Script {
   }
 
   /**
-   * The references of a trace from its beginning. The first reference to a block stores its chunk,
-   * a later one loads it, except where it comes so soon that the store may still be under way: that
-   * one is left out.
+   * The references of a trace from its beginning, in parts. The first reference to a block stores
+   * its chunk, one of a later part loads it; others of the same part are left out, since the store
+   * may still be under way.
    *
    * @param from the number of the first chunk
    * @param storesMax no more chunks are stored
-   * @param apart how many operations lie between a chunk's store and its first load at the least
+   * @param partLength how many operations are a part
    */
   public static Script trace(
-      TraceSource source, int from, int storesMax, int operationsMax, int apart)
+      TraceSource source, int from, int storesMax, int operationsMax, int partLength)
       throws IOException {
     Map<Long, Integer> storedAt = new HashMap<>();
     Map<Long, Integer> numbers = new HashMap<>();
@@ -107,7 +126,7 @@ public final class Script {
           long block = request.block(i);
           Integer number = numbers.get(block);
           if (number != null) {
-            if (count - storedAt.getOrDefault(block, 0) >= apart) {
+            if (count / partLength > storedAt.getOrDefault(block, 0) / partLength) {
               loads.set(count);
               chunks[count++] = number;
             }
@@ -120,6 +139,6 @@ public final class Script {
         }
       }
     }
-    return new Script(java.util.Arrays.copyOf(chunks, count), loads);
+    return new Script(Arrays.copyOf(chunks, count), loads, partLength);
   }
 }

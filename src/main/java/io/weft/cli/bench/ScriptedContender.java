@@ -1,5 +1,6 @@
 package io.weft.cli.bench;
 
+import java.io.IOException;
 import java.util.List;
 import java.util.Map;
 import org.HdrHistogram.Histogram;
@@ -9,6 +10,12 @@ public abstract class ScriptedContender implements Contender {
 
   /** Runs all operations of the script; returns when the last one is done. */
   protected abstract void run(Script script, List<Slot> slots, Tally tally) throws Exception;
+
+  /**
+   * Brings what was stored to where the contender keeps it; counts as a part of the run. Nothing to
+   * do where a store is there when it is answered.
+   */
+  protected void finishStores() throws IOException {}
 
   /** Processes that work for it beside this one. */
   protected List<Long> processes() {
@@ -30,7 +37,12 @@ public abstract class ScriptedContender implements Contender {
     Tally tally = new Tally(equipment.content(), depth);
     watch();
     Meter meter = Meter.start(processes());
-    run(script, slots, tally);
+    for (Script part : script.parts()) {
+      run(part, slots, tally);
+    }
+    if (script.stores() > 0) {
+      finishStores();
+    }
     Map<Measure, Double> values = meter.stop(script.length(), equipment.chunkBytes());
     if (tally.wrong() > 0) {
       throw new WrongBytes(name() + ": " + tally.invalid());

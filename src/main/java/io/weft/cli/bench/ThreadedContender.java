@@ -40,16 +40,7 @@ public abstract class ThreadedContender extends ScriptedContender {
               });
     }
     ended.await();
-    if (script.stores() > 0) {
-      finishStores();
-    }
   }
-
-  /**
-   * Brings what was stored to where the contender keeps it; counts as a part of the run. Nothing to
-   * do where a store is there when it is answered.
-   */
-  protected void finishStores() throws IOException {}
 
   private static void work(
       Script script, AtomicInteger next, ChunkClient client, int number, Slot slot, Tally tally)

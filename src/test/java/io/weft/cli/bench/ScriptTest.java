@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -68,7 +69,7 @@ class ScriptTest {
     for (int i = 0; i < script.length(); i++) {
       if (script.isLoad(i)) {
         loads++;
-        assertTrue(i - storedAt.get(script.chunk(i)) >= 64);
+        assertTrue(i / 64 > storedAt.get(script.chunk(i)) / 64, "of an earlier part");
       } else {
         assertEquals(100 + storedAt.size(), script.chunk(i));
         storedAt.put(script.chunk(i), i);
@@ -76,6 +77,14 @@ class ScriptTest {
     }
     assertEquals(2_000, storedAt.size());
     assertTrue(loads > 100, () -> "some references come again");
+    List<Script> parts = script.parts();
+    assertEquals(Math.ceilDiv(script.length(), 64), parts.size());
+    for (int i = 0; i < script.length(); i++) {
+      Script part = parts.get(i / 64);
+      assertEquals(script.chunk(i), part.chunk(i % 64));
+      assertEquals(script.isLoad(i), part.isLoad(i % 64));
+    }
+    assertEquals(1, Script.stores(10).parts().size());
   }
 
   @Test
