@@ -19,9 +19,9 @@ import java.util.Set;
  * @param connectionBytes memory for values that one connection may hold
  * @param bytes the same for all connections together; one larger value goes alone
  * @param valueTimeout how long a value may take from its header to its end, and a second for each
- *     MiB of it more
- * @param writeTimeout how long a client may leave a reply unread; a tenth of it where it holds
- *     memory that another has waited for as long
+ *     MiB of it more; where nothing comes of it, and another connection waits for memory, both for
+ *     a tenth of this or half of {@code weft.request-timeout}, it ends then
+ * @param writeTimeout how long a client may leave a reply unread, and likewise
  * @param drainTimeout how long a shutdown waits for replies that are owed
  */
 public record RespSettings(

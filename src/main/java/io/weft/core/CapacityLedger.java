@@ -48,7 +48,6 @@ public final class CapacityLedger {
 
   private final long capacityBytes;
   private final long reserveBytes;
-
   private final Map<Category, Account> accounts = new EnumMap<>(Category.class);
   private long usedTotal;
 
@@ -184,12 +183,12 @@ public final class CapacityLedger {
   }
 
   private void take(Category category, long bytes) {
-    long used = used(category);
-    if (notNegative(bytes) > used) {
+    Account from = account(category);
+    if (notNegative(bytes) > from.bytes) {
       throw new IllegalStateException(
-          "%d bytes taken from %s, which has %d".formatted(bytes, category, used));
+          "%d bytes taken from %s, which has %d".formatted(bytes, category, from.bytes));
     }
-    account(category).bytes = used - bytes;
+    from.bytes -= bytes;
   }
 
   private static long notNegative(long bytes) {

@@ -35,7 +35,7 @@ public final class RequestStage<C>
 
   /**
    * @param ahead how many requests may be taken whose results were not
-   * @param run gives the result of a request, where it fails, so does the stream
+   * @param run gives the result of a request; where it fails, so does the stream
    */
   public RequestStage(int ahead, Function<StreamRequest<C>, CompletionStage<StreamResult<C>>> run) {
     this.ahead = ahead;

@@ -35,9 +35,10 @@ public abstract class ScriptedContender implements Contender {
       throws Exception {
     List<Slot> slots = equipment.slots(depth);
     Tally tally = new Tally(equipment.content(), depth);
+    List<Script> parts = script.parts();
     watch();
     Meter meter = Meter.start(processes());
-    for (Script part : script.parts()) {
+    for (Script part : parts) {
       run(part, slots, tally);
     }
     if (script.stores() > 0) {
